@@ -7,13 +7,13 @@ export type ByteString = string & { readonly __bytes: unique symbol };
 
 /** The bytes of `buffer` (all, or from start to end) as a ByteString. */
 export function byteString(buffer: Uint8Array, start = 0, end: number = buffer.length): ByteString {
-  return Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength).latin1Slice(start, end) as ByteString;
+  return Buffer.from(buffer.buffer, buffer.byteOffset, buffer.byteLength).toString('latin1', start, end) as ByteString;
 }
 
 /** Text, encoded as UTF-8. */
 export function byteStringOf(text: string): ByteString {
   // eslint-disable-next-line no-control-regex
-  return (/^[\x00-\x7f]*$/.test(text) ? text : Buffer.from(text, 'utf8').latin1Slice()) as ByteString;
+  return (/^[\x00-\x7f]*$/.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1')) as ByteString;
 }
 
 /** Back to bytes. */
@@ -27,8 +27,9 @@ export function displayBytes(text: ByteString): string {
   const decoded = buffer.toString('utf8');
   const printable = decoded.includes('\ufffd') && !Buffer.from(decoded, 'utf8').equals(buffer) ? text : decoded;
   // eslint-disable-next-line no-control-regex
-  return printable.replace(printable === text ? /[^\x20-\x7e]/g : /[\x00-\x1f\x7f]/g, (c) =>
-    `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  return printable.replace(
+    printable === text ? /[^\x20-\x7e]/g : /[\x00-\x1f\x7f]/g,
+    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
 }
 

@@ -1,0 +1,131 @@
+// Ed25519 keys and signatures in Nix's text forms: `name:base64`. Secret keys are libsodium's 64 bytes, seed then public.
+
+import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { NarrowError } from '../errors.ts';
+import type { PathInfo } from './path-info.ts';
+import { fingerprint, sortedUnique } from './path-info.ts';
+import type { StoreDir } from './store-path.ts';
+
+/** DER wrappings of RFC 8410, which Node needs around the raw 32 bytes. */
+const pkcs8Prefix = Buffer.from('302e020100300506032b657004220420', 'hex');
+const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex');
+
+export interface PublicKey {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly key: KeyObject;
+}
+
+export interface SecretKey {
+  readonly name: string;
+  /** 32 bytes of seed. */
+  readonly seed: Uint8Array;
+  readonly key: KeyObject;
+  readonly publicKey: PublicKey;
+}
+
+function splitNamed(text: string, what: string, size: number): { name: string; bytes: Buffer } {
+  const trimmed = text.trim();
+  const colon = trimmed.indexOf(':');
+  const fail = (why: string): NarrowError => new NarrowError('format', `bad ${what}: ${why}`);
+  if (colon <= 0) throw fail("expected 'name:base64'");
+  const encoded = trimmed.slice(colon + 1);
+  const bytes = Buffer.from(encoded, 'base64');
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(encoded)) throw fail('the part after the colon is not base 64');
+  if (bytes.length !== size)
+    throw fail(`expected ${size} bytes after '${trimmed.slice(0, colon)}:', got ${bytes.length}`);
+  return { name: trimmed.slice(0, colon), bytes };
+}
+
+function publicKeyOf(name: string, bytes: Uint8Array): PublicKey {
+  const key = createPublicKey({ key: Buffer.concat([spkiPrefix, bytes]), format: 'der', type: 'spki' });
+  return { name, bytes, key };
+}
+
+function secretKeyOf(name: string, seed: Uint8Array): SecretKey {
+  const key = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: 'der', type: 'pkcs8' });
+  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
+  return { name, seed, key, publicKey: publicKeyOf(name, spki.subarray(spkiPrefix.length)) };
+}
+
+/** Reads `name:base64(32 bytes)`. Throws `format`. */
+export function parsePublicKey(text: string): PublicKey {
+  const { name, bytes } = splitNamed(text, 'public key', 32);
+  return publicKeyOf(name, bytes);
+}
+
+/** Reads `name:base64(64 bytes)`; the public half must belong to the seed. Throws `format`, never showing the key. */
+export function parseSecretKey(text: string): SecretKey {
+  const { name, bytes } = splitNamed(text, 'secret key', 64);
+  const secret = secretKeyOf(name, bytes.subarray(0, 32));
+  if (!bytes.subarray(32).equals(secret.publicKey.bytes)) {
+    throw new NarrowError('format', `bad secret key '${name}': its public half does not belong to its seed`);
+  }
+  return secret;
+}
+
+/** A new key pair from the system's random source. `name` must be non-empty and without colon. */
+export function generateKey(name: string): SecretKey {
+  if (name === '' || /[:\s]/.test(name)) {
+    throw new NarrowError(
+      'usage',
+      `bad key name '${name}': expected a name without colon or space, such as cache.example.org-1`,
+    );
+  }
+  const der = generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' });
+  return secretKeyOf(name, Uint8Array.from(der.subarray(pkcs8Prefix.length)));
+}
+
+export function formatPublicKey(key: PublicKey): string {
+  return `${key.name}:${Buffer.from(key.bytes).toString('base64')}`;
+}
+
+export function formatSecretKey(key: SecretKey): string {
+  return `${key.name}:${Buffer.concat([key.seed, key.publicKey.bytes]).toString('base64')}`;
+}
+
+/** Signs any text; the result is `name:base64(64 bytes)`. */
+export function signText(key: SecretKey, text: string): string {
+  return `${key.name}:${sign(null, Buffer.from(text), key.key).toString('base64')}`;
+}
+
+/** The info with the keys' signatures added (an existing one of the same key and text is the same). */
+export function signPathInfo(storeDir: StoreDir, info: PathInfo, keys: readonly SecretKey[]): PathInfo {
+  if (keys.length === 0) return info;
+  const text = fingerprint(storeDir, info);
+  return { ...info, signatures: sortedUnique([...info.signatures, ...keys.map((k) => signText(k, text))]) };
+}
+
+/** Public keys by name; two keys of one name are both tried. */
+export class TrustedKeys {
+  readonly #byName = new Map<string, PublicKey[]>();
+
+  constructor(keys: Iterable<PublicKey> = []) {
+    for (const key of keys) this.#byName.set(key.name, [...(this.#byName.get(key.name) ?? []), key]);
+  }
+
+  get size(): number {
+    return this.#byName.size;
+  }
+
+  names(): string[] {
+    return [...this.#byName.keys()];
+  }
+
+  /** True when `signature` is of a trusted key over `text`; malformed ones count as not matching, as in Nix 2.8. */
+  verifies(text: string, signature: string): boolean {
+    const colon = signature.indexOf(':');
+    const keys = this.#byName.get(signature.slice(0, Math.max(colon, 0)));
+    if (!keys) return false;
+    const bytes = Buffer.from(signature.slice(colon + 1), 'base64');
+    return bytes.length === 64 && keys.some((k) => verify(null, Buffer.from(text), k.key, bytes));
+  }
+
+  /** The signatures of `info` that verify. */
+  validSignatures(storeDir: StoreDir, info: PathInfo): string[] {
+    if (this.size === 0 || info.signatures.length === 0) return [];
+    const text = fingerprint(storeDir, info);
+    return info.signatures.filter((s) => this.verifies(text, s));
+  }
+}

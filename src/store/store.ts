@@ -1,0 +1,135 @@
+// Everything is a store: a place that holds store paths, named by a URL. These interfaces are what the whole program
+// stands on; each place is one file beside this one, and wrappers (wrap/) have the same interface in and out.
+//
+// Three outcomes of a question are three things: *missing* is an absent map entry or undefined, *invalid* a thrown
+// `format` or `integrity` error, *cannot tell* a thrown `unavailable`.
+
+import type { ByteSource } from '../bytes/source.ts';
+import type { FileTree } from '../format/nar/tree.ts';
+import type { Hash } from '../model/hash.ts';
+import type { PathInfo } from '../model/path-info.ts';
+import type { Realisation } from '../model/realisation.ts';
+import type { StoreDir, StorePath } from '../model/store-path.ts';
+
+/** What a store can do beyond the interface: data, so that a plan can be made from it. */
+export interface Abilities {
+  /** `open` honours an offset. */
+  readonly ranges: boolean;
+  /** Stored NARs are compressed: `open` may hand out an encoding other than `none`. */
+  readonly encodings: boolean;
+  /** Its paths carry signatures that must be checked by whoever takes them; false where the user trusts the sender. */
+  readonly trusted: boolean;
+  /** Where the bytes come from, for the order of several sources: smaller is asked first. */
+  readonly priority: number;
+}
+
+export interface OpenOptions {
+  /** Encodings (compression names) the caller can pass on or decode; `none` is always allowed. Default: only none. */
+  readonly encodings?: readonly string[];
+  /** Skip this many bytes of the stored file; only with the ability `ranges`, and only for the file's own encoding. */
+  readonly offset?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An opened NAR, encoded as stored unless asked otherwise. Can be opened again at any time (retry, resume). */
+export interface OpenNar {
+  readonly encoding: string;
+  /** Bytes of the whole encoded file, where known. */
+  readonly size?: number | undefined;
+  /** Hash of the whole encoded file, where known. */
+  readonly hash?: Hash | undefined;
+  /** From `offset` on. Unverified: whoever consumes it checks the NAR hash. */
+  readonly bytes: ByteSource;
+}
+
+export interface QueryOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Store extends AsyncDisposable {
+  /** Normalised, without secrets. */
+  readonly url: string;
+  readonly storeDir: StoreDir;
+  readonly abilities: Abilities;
+
+  /** Infos of those of `paths` that are valid here; misses are absent. */
+  pathInfos(paths: Iterable<StorePath>, options?: QueryOptions): Promise<Map<StorePath, PathInfo>>;
+  /** The valid path with this hash part. */
+  pathByHashPart(hashPart: string, options?: QueryOptions): Promise<StorePath | undefined>;
+  /** The NAR of a path whose info came from this store. */
+  open(info: PathInfo, options?: OpenOptions): Promise<OpenNar>;
+  /** The path's files with random access. */
+  tree(info: PathInfo, options?: QueryOptions): Promise<FileTree>;
+  /** Keeps the paths from being collected until disposed. They need not exist yet. */
+  hold(paths: Iterable<StorePath>): Promise<AsyncDisposable>;
+  /** Realisations whose output is one of `paths`. Throws `unsupported` when the store cannot tell. */
+  realisations(paths: readonly PathInfo[], options?: QueryOptions): Promise<Realisation[]>;
+}
+
+/** What a destination says of a path before any byte moves. */
+export type Verdict =
+  | { readonly status: 'missing' }
+  /** Valid with the same NAR hash. `newSignatures`: those offered that the destination does not have. */
+  | { readonly status: 'valid'; readonly newSignatures: readonly string[] }
+  /** Valid with other contents (NAR hash, size or references). */
+  | { readonly status: 'differs'; readonly why: string }
+  | { readonly status: 'refused'; readonly why: string; readonly hint?: string | undefined };
+
+/** One path on its way into a store. */
+export interface Item {
+  readonly info: PathInfo;
+  /** Opens the NAR; may be called again after a failure. */
+  open(options?: OpenOptions): Promise<OpenNar>;
+  /** Registered with the path. */
+  readonly realisations?: readonly Realisation[] | undefined;
+}
+
+/** What became of an item. `bytes` are those written: the encoded file into a cache, the NAR into a store. */
+export type Outcome =
+  | { readonly status: 'added'; readonly path: StorePath; readonly bytes: number }
+  | { readonly status: 'valid'; readonly path: StorePath; readonly bytes: 0 }
+  | {
+      readonly status: 'differs' | 'refused' | 'failed';
+      readonly path: StorePath;
+      readonly bytes: number;
+      readonly error: Error;
+    };
+
+export interface AddOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Accept paths without a trusted signature (the user vouches for the source). */
+  readonly checkSignatures?: boolean;
+  /** Rewrite and fetch again what is there already. */
+  readonly repair?: boolean;
+  /** Called with encoded bytes as they are taken in, for progress. */
+  readonly onBytes?: ((path: StorePath, bytes: number) => void) | undefined;
+}
+
+export interface WritableStore extends Store {
+  /** What would happen to each path; moves nothing. */
+  check(infos: readonly PathInfo[], options?: AddOptions): Promise<Map<StorePath, Verdict>>;
+  /**
+   * Adds items, which arrive references first, and tells of each what became of it. The store chooses its own
+   * concurrency; a path becomes visible after its references and after its NAR hash and size were checked.
+   * An item's failure is an outcome; only a failure of the store itself throws.
+   */
+  add(items: AsyncIterable<Item>, options?: AddOptions): AsyncIterable<Outcome>;
+  /** Adds signatures to a valid path. Throws `differs` when its NAR hash is another, `missing` when it is not there. */
+  addSignatures(path: StorePath, narHash: Hash, signatures: readonly string[]): Promise<void>;
+}
+
+/** A store whose paths can be kept by links on its own machine. */
+export interface RootedStore extends WritableStore {
+  /** Makes `link` a symlink to the path and a GC root. Throws `missing` when the path is not valid any more. */
+  addRoot(link: string, path: StorePath): Promise<void>;
+  /** Makes the next generation of a profile, as `nix-env --profile P --set` does; returns its link. */
+  setProfile(profile: string, path: StorePath): Promise<string>;
+}
+
+export function isWritable(store: Store): store is WritableStore {
+  return 'add' in store;
+}
+
+export function isRooted(store: Store): store is RootedStore {
+  return 'addRoot' in store;
+}

@@ -27,17 +27,23 @@ export function formatContentAddress(ca: ContentAddress): string {
   return prefixes[ca.method] + formatHash(ca.hash);
 }
 
-/** Reads a `ca` string in any hash encoding. Throws `format`. */
+/** Reads a `ca` string in any hash encoding but SRI. Throws `format`. */
 export function parseContentAddress(text: string): ContentAddress {
   const method = (['text', 'nar', 'git', 'flat'] as const).find((m) => text.startsWith(prefixes[m]));
   if (method === undefined) {
-    throw new NarrowError('format', `bad content address '${text.slice(0, 100)}': expected text:… or fixed:…`);
+    throw badAddress(text, 'expected text:… or fixed:…');
   }
-  const hash = parseHash(text.slice(prefixes[method].length));
+  const rest = text.slice(prefixes[method].length);
+  if (!rest.includes(':')) throw badAddress(text, "expected an algorithm and ':' before the hash");
+  const hash = parseHash(rest);
   if (method === 'text' && hash.algo !== 'sha256') {
-    throw new NarrowError('format', `bad content address '${text}': text hashes are sha256, got ${hash.algo}`);
+    throw badAddress(text, `text hashes are sha256, got ${hash.algo}`);
   }
   return { method, hash };
+}
+
+function badAddress(text: string, why: string): NarrowError {
+  return new NarrowError('format', `bad content address '${text.slice(0, 100)}': ${why}`);
 }
 
 /** References of a content-addressed path, itself apart because its path is what is being computed. */

@@ -3,6 +3,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { NarrowError } from '../errors.ts';
+import { decodeBase64, encodeBase64 } from './base64.ts';
 import type { PathInfo } from './path-info.ts';
 import { fingerprint, sortedUnique } from './path-info.ts';
 import type { StoreDir } from './store-path.ts';
@@ -25,14 +26,14 @@ export interface SecretKey {
   readonly publicKey: PublicKey;
 }
 
-function splitNamed(text: string, what: string, size: number): { name: string; bytes: Buffer } {
+function splitNamed(text: string, what: string, size: number): { name: string; bytes: Uint8Array } {
   const trimmed = text.trim();
   const colon = trimmed.indexOf(':');
   const fail = (why: string): NarrowError => new NarrowError('format', `bad ${what}: ${why}`);
   if (colon <= 0) throw fail("expected 'name:base64'");
   const encoded = trimmed.slice(colon + 1);
-  const bytes = Buffer.from(encoded, 'base64');
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(encoded)) throw fail('the part after the colon is not base 64');
+  const bytes = decodeBase64(encoded);
+  if (!bytes) throw fail('the part after the colon is not base 64');
   if (bytes.length !== size)
     throw fail(`expected ${size} bytes after '${trimmed.slice(0, colon)}:', got ${bytes.length}`);
   return { name: trimmed.slice(0, colon), bytes };
@@ -59,7 +60,7 @@ export function parsePublicKey(text: string): PublicKey {
 export function parseSecretKey(text: string): SecretKey {
   const { name, bytes } = splitNamed(text, 'secret key', 64);
   const secret = secretKeyOf(name, bytes.subarray(0, 32));
-  if (!bytes.subarray(32).equals(secret.publicKey.bytes)) {
+  if (Buffer.compare(bytes.subarray(32), secret.publicKey.bytes) !== 0) {
     throw new NarrowError('format', `bad secret key '${name}': its public half does not belong to its seed`);
   }
   return secret;
@@ -78,16 +79,31 @@ export function generateKey(name: string): SecretKey {
 }
 
 export function formatPublicKey(key: PublicKey): string {
-  return `${key.name}:${Buffer.from(key.bytes).toString('base64')}`;
+  return `${key.name}:${encodeBase64(key.bytes)}`;
 }
 
 export function formatSecretKey(key: SecretKey): string {
-  return `${key.name}:${Buffer.concat([key.seed, key.publicKey.bytes]).toString('base64')}`;
+  return `${key.name}:${encodeBase64(Buffer.concat([key.seed, key.publicKey.bytes]))}`;
+}
+
+/**
+ * Reads `name:base64` and prints it as Nix does (with padding). The length is not looked at: only that of a trusted
+ * key has to be right. Throws `format`.
+ */
+export function normaliseSignature(text: string): string {
+  const colon = text.indexOf(':');
+  const bytes = decodeBase64(text.slice(colon + 1));
+  if (colon <= 0 || !bytes || bytes.length === 0) {
+    throw new NarrowError('format', `bad signature '${text.slice(0, 120)}': expected 'name:base64'`, {
+      data: { expected: "'name:base64'", got: `'${text.slice(0, 120)}'` },
+    });
+  }
+  return `${text.slice(0, colon)}:${encodeBase64(bytes)}`;
 }
 
 /** Signs any text; the result is `name:base64(64 bytes)`. */
 export function signText(key: SecretKey, text: string): string {
-  return `${key.name}:${sign(null, Buffer.from(text), key.key).toString('base64')}`;
+  return `${key.name}:${encodeBase64(sign(null, Buffer.from(text), key.key))}`;
 }
 
 /** The info with the keys' signatures added (an existing one of the same key and text is the same). */
@@ -118,8 +134,8 @@ export class TrustedKeys {
     const colon = signature.indexOf(':');
     const keys = this.#byName.get(signature.slice(0, Math.max(colon, 0)));
     if (!keys) return false;
-    const bytes = Buffer.from(signature.slice(colon + 1), 'base64');
-    return bytes.length === 64 && keys.some((k) => verify(null, Buffer.from(text), k.key, bytes));
+    const bytes = decodeBase64(signature.slice(colon + 1));
+    return bytes?.length === 64 && keys.some((k) => verify(null, Buffer.from(text), k.key, bytes));
   }
 
   /** The signatures of `info` that verify. */

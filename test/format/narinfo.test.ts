@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { suite, test } from 'node:test';
 import fc from 'fast-check';
 import { NarrowError } from '../../src/errors.ts';
-import type { NarinfoQuirkKind } from '../../src/format/narinfo.ts';
+import type { NarinfoQuirkKind } from '../../src/format/narinfo-quirk.ts';
 import { formatNarinfo, maxNarinfoSize, parseNarinfo } from '../../src/format/narinfo.ts';
 import { formatHash } from '../../src/model/hash.ts';
 import { fingerprint, isContentAddressed } from '../../src/model/path-info.ts';

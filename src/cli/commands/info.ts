@@ -1,0 +1,100 @@
+// narrow info: what a store knows about paths. Exit status 3 when one is not there.
+
+import type { Command } from 'commander';
+import { walkClosure } from '../../closure/walk.ts';
+import type { PathInfo } from '../../model/path-info.ts';
+import { printStorePath } from '../../model/store-path.ts';
+import type { StorePath } from '../../model/store-path.ts';
+import { openStore } from '../../store/open.ts';
+import type { Store } from '../../store/store.ts';
+import type { Context } from '../context.ts';
+import { openContext } from '../context.ts';
+import { pathArguments, resolvePaths, storeOption } from '../options.ts';
+import { formatBytes, formatTable } from '../output/human.ts';
+import { pathInfoJson } from '../output/json.ts';
+
+interface InfoOptions {
+  readonly store: string;
+  readonly recursive?: boolean;
+  readonly size?: boolean;
+  readonly json?: boolean;
+  readonly stdin?: boolean;
+}
+
+export function define(command: Command, context: Context): void {
+  command.description('Show path infos: hash, size, references, signatures.');
+  storeOption(pathArguments(command))
+    .option('-r, --recursive', 'with all they refer to, references first')
+    .option('-s, --size', 'one line a path: NAR size and path, with a sum')
+    .option('--json', 'print a JSON object: full path -> info, or null when it is not there')
+    .action((paths: string[], options: InfoOptions) => runInfo(paths, options, context));
+}
+
+async function runInfo(given: readonly string[], options: InfoOptions, context: Context): Promise<void> {
+  await using store = await openStore(options.store, openContext(context));
+  const paths = await resolvePaths(store, given, options.stdin);
+  const query = (asked: readonly StorePath[]): Promise<Map<StorePath, PathInfo>> =>
+    store.pathInfos(asked, { signal: context.signal });
+  const { infos, missing } = options.recursive
+    ? await walkClosure(query, paths)
+    : await query(paths).then((found) => ({
+        infos: found,
+        missing: paths.filter((path) => !found.has(path)).map((path) => ({ path, referrer: undefined })),
+      }));
+  if (options.json) await context.out(infosJson(store, infos, missing));
+  else if (options.size) await printSizes(store, infos, context);
+  else
+    for (const info of infos.values())
+      await context.out(options.recursive ? printStorePath(store.storeDir, info.path) : infoText(store, info));
+  if (missing.length === 0) return;
+  context.status = 3;
+  for (const { path, referrer } of missing) {
+    context.say(`narrow: ${store.url} does not have ${path}${referrer ? `, needed by ${referrer}` : ''}`);
+  }
+}
+
+function infosJson(
+  store: Store,
+  infos: ReadonlyMap<StorePath, PathInfo>,
+  missing: readonly { path: StorePath }[],
+): string {
+  const entries: [string, unknown][] = [...infos.values()].map((info) => [
+    printStorePath(store.storeDir, info.path),
+    pathInfoJson(store.storeDir, info),
+  ]);
+  for (const { path } of missing) entries.push([printStorePath(store.storeDir, path), null]);
+  return JSON.stringify(Object.fromEntries(entries));
+}
+
+async function printSizes(store: Store, infos: ReadonlyMap<StorePath, PathInfo>, context: Context): Promise<void> {
+  const rows = [...infos.values()].map((info) => [
+    formatBytes(info.narSize),
+    printStorePath(store.storeDir, info.path),
+  ]);
+  const total = [...infos.values()].reduce((sum, info) => sum + info.narSize, 0);
+  for (const line of formatTable([...rows, [formatBytes(total), `in ${infos.size} paths`]], [true]))
+    await context.out(line);
+}
+
+/** The facts as `Name: value` lines, named as in a narinfo. */
+function infoText(store: Store, info: PathInfo): string {
+  const json = pathInfoJson(store.storeDir, info);
+  const list = (items: readonly string[]): string =>
+    items.length === 0 ? 'none' : items.map((item) => `\n  ${item}`).join('');
+  const lines = [
+    `Path: ${json['path'] as string}`,
+    `NarHash: ${json['narHash'] as string}`,
+    `NarSize: ${info.narSize} (${formatBytes(info.narSize)})`,
+    `References: ${list(info.references)}`,
+    `Deriver: ${info.deriver ?? 'unknown'}`,
+    `Signatures: ${list(info.signatures)}`,
+  ];
+  if (info.ca) lines.push(`CA: ${json['ca'] as string}`);
+  if (info.ultimate) lines.push('Ultimate: built here');
+  if (info.registrationTime) lines.push(`Registered: ${new Date(info.registrationTime * 1000).toISOString()}`);
+  if (info.file)
+    lines.push(
+      `File: ${info.file.url} (${info.file.compression}${info.file.size === undefined ? '' : `, ${formatBytes(info.file.size)}`})`,
+    );
+  return lines.join('\n');
+}

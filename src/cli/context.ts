@@ -1,0 +1,72 @@
+// What every command is given: where to write, when to stop, and the settings of this machine.
+
+import type { WriteStream } from 'node:tty';
+import { once } from 'node:events';
+import { NarrowError } from '../errors.ts';
+import type { NixSettings } from '../config/nix-conf.ts';
+import { readNixSettings } from '../config/nix-conf.ts';
+import { TrustedKeys, parsePublicKey } from '../model/signature.ts';
+import type { PublicKey } from '../model/signature.ts';
+import type { OpenContext } from '../store/open.ts';
+
+export interface Context {
+  /** Results. Waits when the reader is slow. */
+  out(text: string): Promise<void>;
+  /** Raw bytes of a result (a NAR, an export stream). */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Everything that is no result. */
+  say(text: string): void;
+  readonly stderr: WriteStream;
+  readonly signal: AbortSignal;
+  /** The exit status unless something throws: 0, or 3 when the answer is "no". */
+  status: number;
+  settings(): NixSettings;
+}
+
+export function processContext(signal: AbortSignal): Context {
+  let settings: NixSettings | undefined;
+  const write = async (chunk: Uint8Array | string): Promise<void> => {
+    if (!process.stdout.write(chunk)) await once(process.stdout, 'drain', { signal });
+  };
+  return {
+    out: (text) => write(`${text}\n`),
+    // stdout keeps a chunk until it is written, and ours are borrowed
+    write: (chunk) => write(Buffer.from(chunk)),
+    say: (text) => void process.stderr.write(`${text}\n`),
+    stderr: process.stderr as WriteStream,
+    signal,
+    status: 0,
+    settings: () => (settings ??= readNixSettings()),
+  };
+}
+
+/** Options that several commands take. */
+export interface TrustOptions {
+  readonly trustedPublicKey?: readonly string[];
+  readonly checkSigs?: boolean;
+}
+
+/** The settings stores are opened with: Nix's own, and what the command line adds. */
+export function openContext(context: Context, trust: TrustOptions = {}): OpenContext {
+  const settings = context.settings();
+  const added = (trust.trustedPublicKey ?? []).map(parsePublicKey);
+  return {
+    settings,
+    trustedKeys: new TrustedKeys([...configuredKeys(settings, context), ...added]),
+    warn: (text) => context.say(`warning: ${text}`),
+    signal: context.signal,
+  };
+}
+
+/** A key that cannot be read is named and skipped: it trusts nothing, and should not stop a copy. */
+function configuredKeys(settings: NixSettings, context: Context): PublicKey[] {
+  return (settings.list('trusted-public-keys') ?? []).flatMap((text) => {
+    try {
+      return [parsePublicKey(text)];
+    } catch (error) {
+      if (!(error instanceof NarrowError)) throw error;
+      context.say(`warning: trusted-public-keys: ${error.message}`);
+      return [];
+    }
+  });
+}

@@ -1,0 +1,92 @@
+// The command line: one table of commands, each loaded when it is called, so that a short command starts fast.
+
+import { Command, CommanderError } from 'commander';
+import { NarrowError, errorCodes } from '../errors.ts';
+import type { Context } from './context.ts';
+import { processContext } from './context.ts';
+
+/** A command's file: gives it its arguments, options and action. */
+interface CommandModule {
+  define(command: Command, context: Context): void;
+}
+
+interface Entry {
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+const commands: Readonly<Record<string, Entry>> = {
+  copy: { summary: 'copy closures between stores', load: () => import('./commands/copy.ts') },
+  info: { summary: 'show what a store knows about paths', load: () => import('./commands/info.ts') },
+  add: { summary: 'add a file or directory to a store', load: () => import('./commands/add.ts') },
+  verify: { summary: 'check contents and signatures of paths', load: () => import('./commands/verify.ts') },
+  sign: { summary: 'add signatures to paths', load: () => import('./commands/sign.ts') },
+  export: { summary: 'write paths as an export stream', load: () => import('./commands/export.ts') },
+  import: { summary: 'add the paths of an export stream or a NAR', load: () => import('./commands/import.ts') },
+  nar: { summary: 'pack, unpack, list, read and hash NARs', load: () => import('./commands/nar.ts') },
+  drv: { summary: 'show derivations', load: () => import('./commands/drv.ts') },
+  key: { summary: 'make signing keys', load: () => import('./commands/key.ts') },
+  hash: { summary: 'hash files, convert hashes', load: () => import('./commands/hash.ts') },
+};
+
+/** Runs the command line and sets the exit status; nothing is thrown out of it. */
+export async function main(args: readonly string[]): Promise<void> {
+  const abort = new AbortController();
+  const context = processContext(abort.signal);
+  watchSignals(abort, context);
+  try {
+    const program = await programFor(args, context);
+    await program.parseAsync(args, { from: 'user' });
+    process.exitCode = context.status;
+  } catch (error) {
+    process.exitCode = report(error, context, args.includes('--json'));
+  }
+}
+
+/** The program with every command named, and the one that `args` calls defined whole. */
+export async function programFor(args: readonly string[], context: Context): Promise<Command> {
+  const { version } = await import('./version.ts');
+  const program = new Command('narrow')
+    .description('Moves Nix store closures to the machines that need them.')
+    .version(version(), '-V, --version')
+    .helpCommand('help [command]', 'show what a command does')
+    .showHelpAfterError('(try: narrow --help)')
+    .configureOutput({ writeErr: (text) => context.say(text.trimEnd()) })
+    .exitOverride();
+  const wanted = args.filter((arg) => !arg.startsWith('-') && arg !== 'help')[0];
+  for (const [name, { summary, load }] of Object.entries(commands)) {
+    const command = program.command(name).summary(summary).copyInheritedSettings(program);
+    if (name === wanted) (await load()).define(command, context);
+  }
+  return program;
+}
+
+/** The first signal asks to stop and clean up, the second ends at once. */
+function watchSignals(abort: AbortController, context: Context): void {
+  const stop = (signal: NodeJS.Signals): void => {
+    if (abort.signal.aborted) process.exit(errorCodes.aborted.exit);
+    context.say(
+      `narrow: ${signal === 'SIGINT' ? 'interrupted' : 'asked to stop'}, cleaning up (again to stop at once)`,
+    );
+    abort.abort(new NarrowError('aborted', 'stopped; the same command goes on from here'));
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  // the reader of our results has gone: nobody is left to tell
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+}
+
+/** Prints an error for people, or as one JSON object, and returns the exit status. */
+function report(error: unknown, context: Context, json: boolean): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : errorCodes.usage.exit;
+  const known = context.signal.aborted ? (context.signal.reason as unknown) : error;
+  if (known instanceof NarrowError) {
+    if (json) context.say(JSON.stringify({ error: known }));
+    else context.say(`narrow: ${known.message}${known.hint ? `\n  hint: ${known.hint}` : ''}`);
+    return errorCodes[known.code].exit;
+  }
+  context.say(
+    `narrow: unexpected error, which is a bug: ${known instanceof Error ? (known.stack ?? known.message) : String(known)}`,
+  );
+  return 1;
+}

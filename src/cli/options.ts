@@ -1,0 +1,45 @@
+// Options that several commands share, so that they read and behave alike.
+
+import { text } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { NarrowError } from '../errors.ts';
+import type { StorePath } from '../model/store-path.ts';
+import type { Store } from '../store/store.ts';
+import { isBareHashPart, resolveStorePath } from './installable.ts';
+
+/** Collects a repeatable option. */
+export function repeat(value: string, previous: readonly string[] = []): string[] {
+  return [...previous, value];
+}
+
+export function storeOption(command: Command): Command {
+  return command.option('--store <url>', 'the store that is meant', 'auto');
+}
+
+export function trustOptions(command: Command): Command {
+  return command
+    .option('--no-check-sigs', 'accept paths without a trusted signature: you vouch for the source')
+    .option('--trusted-public-key <key>', 'trust this key, too (repeatable)', repeat);
+}
+
+export function pathArguments(command: Command): Command {
+  return command
+    .argument('[paths...]', 'store paths, links to them (./result), files in them, or 32-digit hash parts')
+    .option('--stdin', 'read paths from standard input, too, one a line');
+}
+
+/** The store paths that the arguments mean in `store`; at least one. */
+export async function resolvePaths(store: Store, given: readonly string[], stdin = false): Promise<StorePath[]> {
+  const lines = stdin ? (await text(process.stdin)).split('\n').map((line) => line.trim()) : [];
+  const all = [...given, ...lines.filter((line) => line !== '')];
+  if (all.length === 0 && !stdin)
+    throw new NarrowError('usage', 'no path was given', { hint: 'for example: ./result' });
+  return Promise.all([...new Set(all)].map((one) => resolveOne(store, one)));
+}
+
+async function resolveOne(store: Store, text: string): Promise<StorePath> {
+  if (!isBareHashPart(text)) return resolveStorePath(store.storeDir, text);
+  const path = await store.pathByHashPart(text);
+  if (path) return path;
+  throw new NarrowError('missing', `${store.url} has no path with the hash part ${text}`);
+}

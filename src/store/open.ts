@@ -1,0 +1,90 @@
+// From a URL to a store. Each place is loaded when it is first opened, so that asking the local store never waits for
+// an HTTP client.
+
+import { connect } from 'node:net';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import type { NixSettings } from '../config/nix-conf.ts';
+import { NarrowError } from '../errors.ts';
+import type { TrustedKeys } from '../model/signature.ts';
+import type { Store, WritableStore } from './store.ts';
+import { isWritable } from './store.ts';
+import type { StoreUrl } from './url.ts';
+import { parseStoreUrl } from './url.ts';
+
+export interface OpenContext {
+  readonly settings: NixSettings;
+  readonly trustedKeys: TrustedKeys;
+  readonly warn: (text: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `read` never creates or locks anything; `write` is a destination. */
+export type OpenMode = 'read' | 'write';
+
+/** Opens the store a URL names. Throws `usage`, `unsupported`, `unavailable`, `io`. */
+export async function openStore(url: string, context: OpenContext, mode: OpenMode = 'read'): Promise<Store> {
+  const parsed = parseStoreUrl(url === 'auto' ? await autoUrl(mode) : url);
+  const store = await openParsed(parsed, context, mode);
+  return parsed.params.get('trusted') === 'true' || parsed.params.get('trusted') === '1' ? trusting(store) : store;
+}
+
+/** Opens a destination. Throws `unsupported` for places that cannot be written. */
+export async function openWritable(url: string, context: OpenContext): Promise<WritableStore> {
+  const store = await openStore(url, context, 'write');
+  if (isWritable(store)) return store;
+  throw new NarrowError('unsupported', `${store.url} cannot be written`);
+}
+
+async function openParsed(url: StoreUrl, context: OpenContext, mode: OpenMode): Promise<Store> {
+  switch (url.scheme) {
+    case 'local':
+      return (await import('./local.ts')).openLocalStore(url.params, context, mode);
+    case 'file':
+      return (await import('./file.ts')).openFileCache(url.place, url.params, context, mode);
+    case 'http':
+    case 'https':
+      return (await import('./http.ts')).openHttpCache(url.place, url.params, context, mode);
+    case 'daemon':
+    case 'auto':
+      throw new NarrowError('unsupported', 'this version of narrow does not speak to the Nix daemon yet', {
+        hint: 'as root, name the store itself: local; or go through a cache: file://DIR',
+      });
+  }
+}
+
+/**
+ * What `auto` means here: $NIX_REMOTE; else the daemon when one answers; else the machine's own store. A daemon is
+ * needed only for writing: reading the store beside it is safe.
+ */
+async function autoUrl(mode: OpenMode): Promise<string> {
+  const remote = process.env['NIX_REMOTE'];
+  if (remote && remote !== 'auto') return remote;
+  if (mode === 'read') return 'local';
+  return (await daemonAnswers()) ? 'daemon' : 'local';
+}
+
+function daemonAnswers(): Promise<boolean> {
+  const state = process.env['NIX_STATE_DIR'] || '/nix/var/nix';
+  const path = process.env['NIX_DAEMON_SOCKET_PATH'] || join(state, 'daemon-socket/socket');
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect(path, () => resolve(true));
+  socket.on('error', () => resolve(false));
+  return promise.finally(() => socket.destroy());
+}
+
+/** The same store, whose paths need no signature because the user said `?trusted=1`. */
+function trusting(store: Store): Store {
+  return new Proxy(store, {
+    get(target, key) {
+      if (key === 'abilities') return { ...target.abilities, trusted: true };
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+}
+
+/** Where narrow keeps what it may lose: downloads that were cut, spooled streams. */
+export function stateDirectory(env: NodeJS.ProcessEnv = process.env): string {
+  return join(env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local/state'), 'narrow');
+}

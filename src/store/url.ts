@@ -1,0 +1,59 @@
+// Store URLs as Nix writes them: a scheme with an authority or a path, and parameters; plus the short forms `auto`,
+// `daemon`, `local` and a plain directory, which means `local?root=DIR`.
+
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { NarrowError } from '../errors.ts';
+
+export interface StoreUrl {
+  readonly scheme: 'auto' | 'daemon' | 'local' | 'file' | 'http' | 'https';
+  /** Directory of `file`, whole URL without parameters of `http(s)`, root of `local` given as a plain path. */
+  readonly place: string;
+  readonly params: URLSearchParams;
+}
+
+/** What is known but spoken elsewhere: named, so that the message can say more than "unknown". */
+const known = ['ssh', 'ssh-ng', 's3', 'sftp', 'bundle', 'narrow', 'unix', 'local-overlay', 'dummy'];
+
+/** Reads a store URL. Throws `usage` for what is none, `unsupported` for schemes this version does not speak. */
+export function parseStoreUrl(text: string): StoreUrl {
+  const question = text.indexOf('?');
+  const base = question < 0 ? text : text.slice(0, question);
+  const params = new URLSearchParams(question < 0 ? '' : text.slice(question + 1));
+  if (base === 'auto' || base === 'daemon' || base === 'local') return { scheme: base, place: '', params };
+  if (base.startsWith('local://')) return localUrl(base.slice('local://'.length), params);
+  if (base.startsWith('file://')) return { scheme: 'file', place: filePlace(base), params };
+  if (/^https?:\/\//.test(base))
+    return { scheme: base.startsWith('https') ? 'https' : 'http', place: httpPlace(base), params };
+  if (base.startsWith('/') || base.startsWith('./') || base.startsWith('../')) return localUrl(base, params);
+  const scheme = /^([a-z0-9+-]+):/.exec(base)?.[1];
+  if (scheme !== undefined && known.includes(scheme)) {
+    throw new NarrowError('unsupported', `this version of narrow does not speak ${scheme}: stores yet`, {
+      hint: 'it speaks local, file://DIR and http(s)://HOST',
+    });
+  }
+  throw new NarrowError('usage', `'${text}' is no store URL`, {
+    hint: 'for example: auto, local, local?root=DIR, file:///srv/cache, https://cache.example.org',
+  });
+}
+
+function localUrl(root: string, params: URLSearchParams): StoreUrl {
+  if (root !== '' && !params.has('root')) params.set('root', resolve(root));
+  return { scheme: 'local', place: '', params };
+}
+
+/** `file:///srv/cache`; a relative `file://cache`, which Nix takes too, is relative to here. */
+function filePlace(base: string): string {
+  const path = base.slice('file://'.length);
+  if (path === '')
+    throw new NarrowError('usage', `'${base}' names no directory`, { hint: 'for example: file:///srv/cache' });
+  return path.startsWith('/') ? fileURLToPath(new URL(base)) : resolve(decodeURIComponent(path));
+}
+
+function httpPlace(base: string): string {
+  try {
+    return new URL(base).href.replace(/\/+$/, '');
+  } catch (cause) {
+    throw new NarrowError('usage', `'${base}' is no URL`, { cause });
+  }
+}

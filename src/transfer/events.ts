@@ -1,0 +1,19 @@
+// What a running copy tells, in order: the plan, bytes as they come in, and of each path what became of it.
+
+import type { Outcome } from '../store/store.ts';
+import type { StorePath } from '../model/store-path.ts';
+import type { Plan } from './plan.ts';
+
+export type TransferEvent =
+  /** What is being done before bytes move: `opening`, `asking the source`, `asking the destination`. */
+  | { readonly type: 'phase'; readonly text: string }
+  | { readonly type: 'plan'; readonly plan: Plan }
+  /** Encoded bytes taken in for a path. */
+  | { readonly type: 'bytes'; readonly path: StorePath; readonly bytes: number }
+  | { readonly type: 'outcome'; readonly outcome: Outcome }
+  /** Signatures added to a path that was there already. */
+  | { readonly type: 'signed'; readonly path: StorePath; readonly signatures: readonly string[] }
+  /** Something that the user should know and that stops nothing. */
+  | { readonly type: 'warning'; readonly text: string };
+
+export type OnEvent = (event: TransferEvent) => void;

@@ -1,0 +1,86 @@
+// The plan of a copy: for each path of the closure what will happen to it. Pure: made from infos and verdicts, shown
+// before anything moves, and the same value that is then carried out.
+
+import { NarrowError } from '../errors.ts';
+import type { PathInfo } from '../model/path-info.ts';
+import { isContentAddressed } from '../model/path-info.ts';
+import type { StoreDir, StorePath } from '../model/store-path.ts';
+import type { Verdict } from '../store/store.ts';
+
+export interface Refusal {
+  readonly path: StorePath;
+  readonly why: string;
+  readonly hint?: string | undefined;
+}
+
+export interface Plan {
+  /** Paths of the closure. */
+  readonly total: number;
+  /** To be copied, references before referrers. */
+  readonly missing: readonly PathInfo[];
+  /** There already with the same contents. */
+  readonly valid: number;
+  /** There already, to which signatures will be added. */
+  readonly toSign: readonly { readonly info: PathInfo; readonly signatures: readonly string[] }[];
+  /** There already with other contents: left as they are, and told. */
+  readonly differs: readonly Refusal[];
+  /** What the destination will not take. If there is any, nothing is copied. */
+  readonly refused: readonly Refusal[];
+  /** Of the missing: neither signed nor content-addressed. */
+  readonly unsigned: number;
+  /** Bytes of the missing paths' NARs. */
+  readonly narSize: number;
+  /** Bytes of the files that hold them at the source, where the source knows all of them. */
+  readonly fileSize: number | undefined;
+}
+
+/** Sorts the closure (references first) by the destination's verdicts. */
+export function makePlan(
+  storeDir: StoreDir,
+  closure: ReadonlyMap<StorePath, PathInfo>,
+  verdicts: ReadonlyMap<StorePath, Verdict>,
+): Plan {
+  const missing: PathInfo[] = [];
+  const toSign: { info: PathInfo; signatures: readonly string[] }[] = [];
+  const differs: Refusal[] = [];
+  const refused: Refusal[] = [];
+  for (const info of closure.values()) {
+    const verdict = verdicts.get(info.path) ?? { status: 'missing' };
+    if (verdict.status === 'missing') missing.push(info);
+    else if (verdict.status === 'differs') differs.push({ path: info.path, why: verdict.why });
+    else if (verdict.status === 'refused') refused.push({ path: info.path, why: verdict.why, hint: verdict.hint });
+    else if (verdict.newSignatures.length > 0) toSign.push({ info, signatures: verdict.newSignatures });
+  }
+  const known = missing.every((i) => i.file?.size !== undefined);
+  return {
+    total: closure.size,
+    missing,
+    valid: closure.size - missing.length - differs.length - refused.length,
+    toSign,
+    differs,
+    refused,
+    unsigned: missing.filter((i) => i.signatures.length === 0 && !isContentAddressed(storeDir, i)).length,
+    narSize: missing.reduce((sum, i) => sum + i.narSize, 0),
+    fileSize: known ? missing.reduce((sum, i) => sum + i.file!.size!, 0) : undefined,
+  };
+}
+
+/** Throws `refused` when the destination will not take a path, naming up to ten. */
+export function expectAccepted(plan: Plan, destination: string): void {
+  const [first] = plan.refused;
+  if (!first) return;
+  const shown = plan.refused.slice(0, 10).map((r) => `\n  ${r.path}: ${r.why}`);
+  const more = plan.refused.length > 10 ? `\n  and ${plan.refused.length - 10} more` : '';
+  throw new NarrowError(
+    'refused',
+    `${destination} would refuse ${plural(plan.refused.length)} of the closure${shown.join('')}${more}`,
+    {
+      hint: first.hint,
+      data: { refused: plan.refused },
+    },
+  );
+}
+
+function plural(n: number): string {
+  return n === 1 ? 'one path' : `${n} paths`;
+}

@@ -1,0 +1,135 @@
+// A tree on this machine's disk, read synchronously: for thousands of small files an await each would cost more than the
+// system calls. Links are never followed, and what is neither file, directory nor link is refused by name.
+
+import { closeSync, constants, lstatSync, openSync, readSync, readdirSync, readlinkSync } from 'node:fs';
+import type { Stats } from 'node:fs';
+import type { ByteString } from '../bytes/byte-string.ts';
+import { NarrowError, ioError } from '../errors.ts';
+import { treePathText } from '../format/nar/tree.ts';
+import type { ReadRange, SyncFileTree, TreePath, TreeStat } from '../format/nar/tree.ts';
+import { Descent, osPath, pathBytes } from './descent.ts';
+import type { OsPath } from './descent.ts';
+
+/** Files are read by this much, in bytes. */
+const READ_SIZE = 256 * 1024;
+/** The kernel's limit is 4096 with the final NUL. */
+const PATH_LIMIT = 4095;
+// A fifo that took a file's place must not block the open.
+const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
+
+/**
+ * The tree at `root`: a directory, file or link. All reads share one buffer, so a chunk is valid only until anything else is
+ * read from this tree. Errors of the system are `io` errors; files of other kinds are `refused`.
+ */
+export function localTree(root: string | Uint8Array): SyncFileTree {
+  return new LocalTree(pathBytes(root));
+}
+
+class LocalTree implements SyncFileTree {
+  readonly synchronous = true;
+  readonly #root: ByteString;
+  readonly #buffer: Buffer = Buffer.allocUnsafeSlow(READ_SIZE);
+  /** Size of the file that was asked about last: a read that ends there needs no second one to see the end. */
+  #lastPath = '';
+  #lastSize = -1;
+
+  constructor(root: ByteString) {
+    this.#root = root;
+  }
+
+  stat(path: TreePath): TreeStat | undefined {
+    const where = this.#join(path);
+    const stats = this.#call('inspect', path, (at) => lstatSync(at, { throwIfNoEntry: false }));
+    if (stats === undefined) return undefined;
+    if (stats.isFile()) {
+      this.#lastPath = where;
+      this.#lastSize = stats.size;
+      return { type: 'regular', size: stats.size, executable: (stats.mode & 0o100) !== 0 };
+    }
+    if (stats.isDirectory()) return { type: 'directory' };
+    if (!stats.isSymbolicLink()) throw this.#refusal(path, stats);
+    const target = this.#call('read the link', path, (at) => readlinkSync(at, { encoding: 'latin1' }));
+    return { type: 'symlink', target: target as ByteString };
+  }
+
+  list(path: TreePath): readonly ByteString[] {
+    // Strings of bytes sort as the bytes do.
+    const names = this.#call('list', path, (at) => readdirSync(at, { encoding: 'latin1' }));
+    return names.sort() as ByteString[];
+  }
+
+  *read(path: TreePath, range: ReadRange = {}): Generator<Uint8Array, void, undefined> {
+    const where = this.#join(path);
+    const text = this.#text(path);
+    const fd = this.#call('open', path, (at) => openSync(at, OPEN_FLAGS));
+    try {
+      const start = range.offset ?? 0;
+      let left = range.length ?? Infinity;
+      const expected = where === this.#lastPath ? this.#lastSize - start : -1;
+      let done = 0;
+      while (left > 0) {
+        const size = readChunk(
+          fd,
+          this.#buffer,
+          Math.min(left, READ_SIZE),
+          range.offset === undefined ? null : start + done,
+          text,
+        );
+        if (size === 0) break;
+        done += size;
+        left -= size;
+        yield size === READ_SIZE ? this.#buffer : this.#buffer.subarray(0, size);
+        if (size < READ_SIZE && done === expected) return;
+      }
+      if (left > 0 && range.length !== undefined) {
+        throw new NarrowError(
+          'integrity',
+          `${text} is shorter than expected: wanted ${range.length} bytes from ${start}, got ${done}`,
+        );
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #join(path: TreePath): ByteString {
+    return (path.length === 0 ? this.#root : `${this.#root}/${path.join('/')}`) as ByteString;
+  }
+
+  #text(path: TreePath): string {
+    return path.length === 0 ? this.#root : this.#root + treePathText(path);
+  }
+
+  /** Does one system call on `path`, however deep that is. */
+  #call<T>(action: string, path: TreePath, call: (at: OsPath) => T): T {
+    const where = this.#join(path);
+    try {
+      if (where.length <= PATH_LIMIT) return call(osPath(where));
+      using walk = new Descent(Buffer.from(this.#root, 'latin1'));
+      walk.enter('' as ByteString);
+      for (const name of path.slice(0, -1)) walk.enter(name);
+      return call(osPath(walk.child(path.at(-1)!)));
+    } catch (error) {
+      throw error instanceof NarrowError ? error : ioError(action, this.#text(path), error);
+    }
+  }
+
+  #refusal(path: TreePath, stats: Stats): NarrowError {
+    const kind = stats.isSocket() ? 'a socket' : stats.isFIFO() ? 'a fifo' : 'a device';
+    return new NarrowError(
+      'refused',
+      `${this.#text(path)} is ${kind}: a NAR holds only directories, files and symbolic links`,
+      {
+        hint: 'remove it from the tree and run again',
+      },
+    );
+  }
+}
+
+function readChunk(fd: number, buffer: Buffer, length: number, position: number | null, text: string): number {
+  try {
+    return readSync(fd, buffer, 0, length, position);
+  } catch (error) {
+    throw ioError('read', text, error);
+  }
+}

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseStoreUrl } from '../../src/store/url.ts';
+
+const good: [string, string, string, string][] = [
+  ['auto', 'auto', '', ''],
+  ['local', 'local', '', ''],
+  ['local?root=/mnt', 'local', '', 'root=%2Fmnt'],
+  ['/mnt', 'local', '', 'root=%2Fmnt'],
+  ['local:///mnt', 'local', '', 'root=%2Fmnt'],
+  ['file:///srv/cache?compression=zstd', 'file', '/srv/cache', 'compression=zstd'],
+  ['file:///srv/my%20cache', 'file', '/srv/my cache', ''],
+  ['https://cache.example.org/', 'https', 'https://cache.example.org', ''],
+  ['http://h:8080/sub?priority=30', 'http', 'http://h:8080/sub', 'priority=30'],
+];
+for (const [text, scheme, place, params] of good) {
+  test(`${text} is ${scheme}`, () => {
+    const url = parseStoreUrl(text);
+    assert.deepEqual([url.scheme, url.place, url.params.toString()], [scheme, place, params]);
+  });
+}
+
+const bad: [string, string][] = [
+  ['', 'usage'],
+  ['nonsense', 'usage'],
+  ['file://', 'usage'],
+  ['https://', 'usage'],
+  ['gopher://x', 'usage'],
+  ['ssh://host', 'unsupported'],
+  ['s3://bucket', 'unsupported'],
+];
+for (const [text, code] of bad) {
+  test(`'${text}' is refused as ${code}`, () => {
+    assert.throws(() => parseStoreUrl(text), { code });
+  });
+}

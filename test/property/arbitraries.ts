@@ -6,9 +6,10 @@ import { encodeBase32 } from '../../src/model/base32.ts';
 import { encodeBase64 } from '../../src/model/base64.ts';
 import type { ContentAddress, IngestionMethod } from '../../src/model/content-address.ts';
 import type { Hash, HashAlgo } from '../../src/model/hash.ts';
-import { hashSizes } from '../../src/model/hash.ts';
+import { formatHash, hashSizes } from '../../src/model/hash.ts';
 import type { NarFile, PathInfo } from '../../src/model/path-info.ts';
 import { sortedUnique } from '../../src/model/path-info.ts';
+import type { Realisation } from '../../src/model/realisation.ts';
 import type { StorePath } from '../../src/model/store-path.ts';
 import { storeNameFault } from '../../src/model/store-path.ts';
 
@@ -72,3 +73,21 @@ export const narinfo: fc.Arbitrary<PathInfo & { readonly file: NarFile }> = fc.r
   ca: fc.option(contentAddress, { nil: undefined }),
   file: narFile,
 });
+
+export const realisation: fc.Arbitrary<Realisation> = fc
+  .record({
+    digest: sha256,
+    drv: drvPath,
+    output: storeName,
+    outPath: storePath,
+    others: fc.array(fc.tuple(sha256, storePath)),
+  })
+  .chain(({ digest, drv, output, outPath, others }) =>
+    fc.tuple(fc.boolean(), fc.uniqueArray(signature, { maxLength: 3 })).map(([traced, sigs]): Realisation => {
+      const signatures = sortedUnique(sigs);
+      if (traced) return { kind: 'traced', drvPath: drv, output, outPath, signatures };
+      const dependents = others.map(([h, path]) => [`${formatHash(h, 'base16')}!${output}`, path] as const);
+      const id = `${formatHash(digest, 'base16')}!${output}`;
+      return { kind: 'hashed', id, outPath, signatures, dependentRealisations: Object.fromEntries(dependents) };
+    }),
+  );

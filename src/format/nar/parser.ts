@@ -73,10 +73,14 @@ const ROOT = '' as ByteString;
 /** What a token reader returns when the token is not complete yet. */
 const MORE = -1;
 
-/** Reads one NAR, telling `visitor` what is in it; `source` names the input in errors. */
+/**
+ * Reads one NAR, telling `visitor` what is in it. `source` names the input in errors, and `start` is where the NAR begins in
+ * it: offsets in errors count from the start of the input, those of contents from the start of the NAR.
+ */
 export class NarParser {
   readonly #visitor: NarVisitor;
   readonly #source: string | undefined;
+  readonly #start: number;
   #state: number = MAGIC;
   #name: ByteString = ROOT;
   #executable = false;
@@ -91,9 +95,10 @@ export class NarParser {
   readonly #held: Buffer = Buffer.allocUnsafe(2 * TOKEN_LIMIT);
   #heldSize = 0;
 
-  constructor(visitor: NarVisitor, source?: string) {
+  constructor(visitor: NarVisitor, source?: string, start = 0) {
     this.#visitor = visitor;
     this.#source = source;
+    this.#start = start;
   }
 
   /** True when the root's ")" was reached. */
@@ -313,7 +318,7 @@ export class NarParser {
 
   #readPadding(bytes: Buffer, at: number): number {
     const end = at + this.#pad;
-    checkPadding(bytes, at, Math.min(end, bytes.length), this.#base + at, { source: this.#source });
+    checkPadding(bytes, at, Math.min(end, bytes.length), this.#start + this.#base + at, { source: this.#source });
     if (end > bytes.length) return MORE;
     this.#visitor.closeRegular();
     this.#state = CLOSE;
@@ -333,7 +338,7 @@ export class NarParser {
     const end = at + 8 + length + padding(length);
     if (end > bytes.length) return MORE;
     const zeros = at + 8 + length;
-    checkPadding(bytes, zeros, end, this.#base + zeros, { source: this.#source });
+    checkPadding(bytes, zeros, end, this.#start + this.#base + zeros, { source: this.#source });
     return end;
   }
 
@@ -357,7 +362,7 @@ export class NarParser {
 
   #error(what: string, offset: number, expected: string, got?: string): NarrowError {
     const details = got === undefined ? { expected } : { expected, got };
-    return formatError(what, { source: this.#source, offset }, details);
+    return formatError(what, { source: this.#source, offset: this.#start + offset }, details);
   }
 }
 

@@ -1,0 +1,134 @@
+// Compression by the system's own libraries (liblzma, libbz2, liblz4), called through FFI on Node's thread pool: the very
+// code Nix uses, at its speed, with nothing to install. Why not a package or the xz program: docs/decisions/xz-library.md.
+
+import { createRequire } from 'node:module';
+import { delimiter, join } from 'node:path';
+import type koffiModule from 'koffi';
+import { NarrowError } from '../../errors.ts';
+import { staged } from './codec.ts';
+import type { Faults } from './codec.ts';
+import type { ByteSource } from '../../bytes/source.ts';
+
+export type Koffi = typeof koffiModule;
+export type Library = ReturnType<Koffi['load']>;
+
+let koffi: Koffi | undefined;
+
+/** The FFI library; loaded when first needed, which takes 10 ms. */
+export function ffi(): Koffi {
+  koffi ??= createRequire(import.meta.url)('koffi') as Koffi;
+  return koffi;
+}
+
+/**
+ * Opens a shared library by its soname, first in the directories of NARROW_LIBRARY_PATH, then where the system's loader
+ * looks. `unsupported` when it is not there; `encoding` and `debian` (its package) are for the message.
+ */
+export function loadLibrary(soname: string, encoding: string, debian: string): Library {
+  const dirs = (process.env['NARROW_LIBRARY_PATH'] ?? '').split(delimiter).filter((dir) => dir !== '');
+  let cause: unknown;
+  for (const file of [...dirs.map((dir) => join(dir, soname)), soname]) {
+    try {
+      return ffi().load(file);
+    } catch (error) {
+      cause = error;
+    }
+  }
+  throw new NarrowError('unsupported', `${encoding} needs the library ${soname}, which is not found`, {
+    cause,
+    hint: `install it (Debian: ${debian}) or name its directory in NARROW_LIBRARY_PATH`,
+    data: { encoding, library: soname },
+  });
+}
+
+/** What one call of a library did, in bytes. */
+export interface Step {
+  readonly read: number;
+  readonly written: number;
+  /** The stream is complete. After it more input may only follow where the format has several streams. */
+  readonly ended: boolean;
+}
+
+/** A stream being coded by a library. Disposed only between steps. */
+export interface Stepper extends Disposable {
+  /** Works on `input` (untouched until the promise resolves); `last`: no more will come. Throws what is wrong with it. */
+  step(input: Buffer, output: Buffer, last: boolean): Promise<Step>;
+}
+
+const outputSize = 256 * 1024;
+const nothing = Buffer.alloc(0);
+
+/** Runs a stepper over a whole source. The output buffer is used again for each chunk. */
+export async function* throughStepper(
+  open: () => Stepper,
+  source: ByteSource,
+  faults: Faults,
+  signal?: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
+  using stepper = open();
+  const output = Buffer.allocUnsafeSlow(outputSize);
+  let offset = 0;
+  for await (const input of staged(source, signal)) {
+    for (let at = 0; at < input.length;) {
+      const { read, written } = await stepper.step(at === 0 ? input : input.subarray(at), output, false);
+      if (written > 0) yield output.subarray(0, written);
+      else if (read === 0) throw faults.trailing(offset);
+      at += read;
+      offset += read;
+    }
+  }
+  for (let ended = false; !ended;) {
+    const step = await stepper.step(nothing, output, true);
+    if (step.written > 0) yield output.subarray(0, step.written);
+    else if (!step.ended) throw faults.truncated(offset);
+    ended = step.ended;
+  }
+}
+
+/** A C function to be called on the thread pool. */
+export function onThread(func: ReturnType<Library['func']>): (...args: unknown[]) => Promise<number> {
+  const call = func.async as unknown as (...args: unknown[]) => void;
+  return (...args) =>
+    new Promise((resolve, reject) =>
+      call(...args, (error: Error | null, result: number) => (error ? reject(error) : resolve(Number(result)))),
+    );
+}
+
+/**
+ * The stream structure that zlib, bzip2 and liblzma share in spirit: pointer and count of input, pointer and count of
+ * output. `layout` has the byte offsets of the four.
+ */
+export interface StreamLayout {
+  readonly size: number;
+  readonly input: number;
+  readonly inputLeft: number;
+  readonly output: number;
+  readonly outputLeft: number;
+}
+
+/** Such a structure in memory that stays where it is (more than 64 bytes: V8 keeps smaller ones on its moving heap). */
+export class StreamStruct {
+  readonly memory: Buffer;
+  readonly #layout: StreamLayout;
+
+  constructor(layout: StreamLayout) {
+    this.memory = Buffer.allocUnsafeSlow(Math.max(layout.size, 128)).fill(0);
+    this.#layout = layout;
+  }
+
+  aim(input: Buffer, output: Buffer): void {
+    const { memory } = this;
+    memory.writeBigUInt64LE(input.length === 0 ? 0n : ffi().address(input), this.#layout.input);
+    memory.writeUInt32LE(input.length, this.#layout.inputLeft);
+    memory.writeBigUInt64LE(ffi().address(output), this.#layout.output);
+    memory.writeUInt32LE(output.length, this.#layout.outputLeft);
+  }
+
+  inputLeft(): number {
+    return this.memory.readUInt32LE(this.#layout.inputLeft);
+  }
+
+  outputLeft(): number {
+    return this.memory.readUInt32LE(this.#layout.outputLeft);
+  }
+}

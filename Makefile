@@ -36,7 +36,7 @@ bench: build
 	@$(NODE) bench/run.ts $(BENCH)
 
 format: .build/deps
-	@node_modules/.bin/oxfmt --write src test scripts bench bin.js
+	@$(NODE) scripts/check.ts --fix
 
 clean:
 	rm -rf dist narrow .build node_modules

@@ -7,6 +7,7 @@ import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ByteSource } from '../../bytes/source.ts';
+import { tryFlock } from '../../fs/libc.ts';
 import { NarrowError, ioError, isNarrowError } from '../../errors.ts';
 import { encodeHash, equalHash, formatHash } from '../../model/hash.ts';
 import type { Hash } from '../../model/hash.ts';
@@ -56,6 +57,11 @@ async function* download(
   size: number,
 ): AsyncGenerator<Uint8Array> {
   await using file = await openPart(part);
+  // Another narrow fetches the same file: two writers would cut off each other's part.
+  if (!tryFlock(file.fd, 'exclusive')) {
+    yield* (await store.open(info, options)).bytes;
+    return;
+  }
   const hasher = createHash(hash.algo);
   let have = 0;
   // A consumer that leaves early found the bytes wrong (unless it was told to stop): keeping them would fail for ever.

@@ -2,9 +2,12 @@
 
 import fc from 'fast-check';
 import type { ByteString } from '../../src/bytes/byte-string.ts';
+import { compareBytes } from '../../src/bytes/byte-string.ts';
 import { encodeBase32 } from '../../src/model/base32.ts';
 import { encodeBase64 } from '../../src/model/base64.ts';
 import type { ContentAddress, IngestionMethod } from '../../src/model/content-address.ts';
+import type { Derivation, DerivationOutput, InputNode, OutputKind } from '../../src/model/derivation.ts';
+import { fixedOutputPath } from '../../src/model/derivation.ts';
 import type { Hash, HashAlgo } from '../../src/model/hash.ts';
 import { formatHash, hashSizes } from '../../src/model/hash.ts';
 import type { NarFile, PathInfo } from '../../src/model/path-info.ts';
@@ -50,7 +53,10 @@ export const signature: fc.Arbitrary<string> = fc
 export const ingestionMethod: fc.Arbitrary<IngestionMethod> = fc.constantFrom('text', 'flat', 'nar', 'git');
 
 export const contentAddress: fc.Arbitrary<ContentAddress> = ingestionMethod.chain((method) =>
-  (method === 'text' ? sha256 : hash).map((h) => ({ method, hash: h })),
+  (method === 'text' ? sha256 : method === 'git' ? fc.oneof(sha256, hashOf('sha1')) : hash).map((h) => ({
+    method,
+    hash: h,
+  })),
 );
 
 export const size: fc.Arbitrary<number> = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER });
@@ -90,4 +96,72 @@ export const realisation: fc.Arbitrary<Realisation> = fc
       const id = `${formatHash(digest, 'base16')}!${output}`;
       return { kind: 'hashed', id, outPath, signatures, dependentRealisations: Object.fromEntries(dependents) };
     }),
+  );
+
+const outputOf = (kind: OutputKind, drvName: string, output: string): fc.Arbitrary<DerivationOutput> => {
+  const floating = fc.record({
+    method: fc.constantFrom('nar' as const, 'flat' as const),
+    algo: fc.constant('sha256' as const),
+  });
+  switch (kind) {
+    case 'input-addressed':
+      return storePath.map((path) => ({ kind, path }));
+    case 'fixed':
+      return contentAddress.map((ca) => ({ kind, ca, path: fixedOutputPath('/nix/store', ca, drvName, output) }));
+    case 'deferred':
+      return fc.constant({ kind });
+    case 'floating':
+    case 'impure':
+      return floating.map((f) => ({ kind, ...f }));
+  }
+};
+
+const outputNames = fc.uniqueArray(fc.constantFrom('out', 'dev', 'lib', 'man', 'x?=+._-1'), { minLength: 1 });
+
+const outputsOf = (drvName: string): fc.Arbitrary<ReadonlyMap<string, DerivationOutput>> =>
+  fc
+    .constantFrom<OutputKind[]>('input-addressed', 'fixed', 'floating', 'deferred', 'impure')
+    .chain((kind) =>
+      (kind === 'fixed' ? fc.constant<string[]>(['out']) : outputNames.map((names): string[] => names)).chain((names) =>
+        fc
+          .tuple(...names.sort().map((name) => outputOf(kind, drvName, name).map((o) => [name, o] as const)))
+          .map((entries) => new Map(entries)),
+      ),
+    );
+
+const inputNode: fc.Memo<InputNode> = fc.memo((depth) =>
+  fc
+    .tuple(
+      outputNames.map((names) => sortedUnique(names)),
+      depth <= 1
+        ? fc.constant([])
+        : fc.oneof(
+            { weight: 4, arbitrary: fc.constant([]) },
+            fc.array(fc.tuple(fc.constantFrom('a', 'b'), inputNode()), { maxLength: 2 }),
+          ),
+    )
+    .map(([outputs, children]) => ({ outputs, dynamic: sortedMap(children) })),
+);
+
+function sortedMap<K extends string, V>(entries: readonly (readonly [K, V])[]): ReadonlyMap<K, V> {
+  return new Map([...new Map(entries)].sort(([a], [b]) => compareBytes(a, b)));
+}
+
+/** Derivations of every kind, with bytes of every value in their strings. */
+export const derivation: fc.Arbitrary<Derivation> = storeName
+  .filter((name) => name.length < 20)
+  .chain((name) =>
+    fc.record(
+      {
+        name: fc.constant(name),
+        outputs: outputsOf(name),
+        inputDrvs: fc.array(fc.tuple(drvPath, inputNode(2)), { maxLength: 4 }).map(sortedMap),
+        inputSrcs: storePaths(4),
+        system: fc.constantFrom('x86_64-linux', 'builtin', '').map((s) => s as ByteString),
+        builder: byteStrings(),
+        args: fc.array(byteStrings(), { maxLength: 4 }),
+        env: fc.array(fc.tuple(byteStrings(8), byteStrings()), { maxLength: 6 }).map(sortedMap),
+      },
+      { noNullPrototype: true },
+    ),
   );

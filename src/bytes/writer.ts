@@ -19,7 +19,8 @@ export class ByteWriter {
 
   /** A whole number from 0 to 2^53-1, as u64 little-endian. */
   u64(value: number): this {
-    putU64(this.#buffer, this.#room(8), value);
+    const at = this.#room(8);
+    putU64(this.#buffer, at, value);
     return this;
   }
 
@@ -30,7 +31,8 @@ export class ByteWriter {
 
   /** Bytes as they are: no length, no padding. */
   raw(bytes: Uint8Array): this {
-    this.#buffer.set(bytes, this.#room(bytes.length));
+    const at = this.#room(bytes.length);
+    this.#buffer.set(bytes, at);
     return this;
   }
 
@@ -74,7 +76,7 @@ export class ByteWriter {
     return taken;
   }
 
-  /** Reserves `size` bytes and tells where they start. */
+  /** Reserves `size` bytes and tells where they start; the buffer may be another one afterwards. */
   #room(size: number): number {
     const at = this.#length;
     this.#length += size;

@@ -18,6 +18,7 @@ import type { StoreDir, StorePath } from '../model/store-path.ts';
 import { parseStorePath, printStorePath, storeNameFault } from '../model/store-path.ts';
 import { AtermReader, atermList, atermString } from './aterm.ts';
 import { formatMethodAlgo, parseDrvOutput } from './drv-output.ts';
+import { parseKeepingDigits } from './json-cursor.ts';
 
 /** Longest derivation that is read, in bytes. */
 export const maxDrvSize: number = 64 * 2 ** 20;
@@ -167,10 +168,10 @@ class DrvReader {
   }
 }
 
-/** The value of `__json`. Throws `format`. */
+/** The value of `__json`; numbers keep their digits. Throws `format`. */
 export function parseStructuredAttrs(value: ByteString): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytesFrom(value)));
+    return parseKeepingDigits(new TextDecoder('utf-8', { fatal: true }).decode(bytesFrom(value)));
   } catch (cause) {
     throw new NarrowError('format', cause instanceof Error ? cause.message : 'no JSON', { cause });
   }

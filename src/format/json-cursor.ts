@@ -1,7 +1,7 @@
 // Reading JSON that others wrote: a value with the path that led to it, so that every error can say where.
 
-import type { NarrowError, Place } from '../errors.ts';
-import { formatError } from '../errors.ts';
+import type { Place } from '../errors.ts';
+import { NarrowError, formatError } from '../errors.ts';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -66,10 +66,16 @@ export class JsonCursor {
   /** What `read` makes of the string; its complaint becomes ours. */
   parse<T>(read: (text: string) => T, expected: string): T {
     const text = this.string();
+    return this.reading(() => read(text), expected);
+  }
+
+  /** Runs `read`, whose complaints (NarrowErrors) are said of this value. */
+  reading<T>(read: () => T, expected: string): T {
     try {
-      return read(text);
+      return read();
     } catch (cause) {
-      throw this.fault(expected, cause instanceof Error ? cause.message : describe(text), cause);
+      if (!(cause instanceof NarrowError)) throw cause;
+      throw this.fault(expected, cause.message, cause);
     }
   }
 
@@ -84,11 +90,7 @@ export function readJson(text: string | Uint8Array, what: string, place: Place, 
     throw formatError(`bad ${what}`, place, { expected: `at most ${limit} bytes`, got: `${text.length}` });
   }
   try {
-    return new JsonCursor(
-      JSON.parse(typeof text === 'string' ? text : Buffer.from(text).toString('utf8')),
-      what,
-      place,
-    );
+    return new JsonCursor(parseKeepingDigits(decode(text)), what, place);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     const offset = /end of JSON/.test(message) ? text.length : /at position (\d+)/.exec(message)?.[1];
@@ -97,17 +99,44 @@ export function readJson(text: string | Uint8Array, what: string, place: Place, 
   }
 }
 
+/** Nix writes and reads UTF-8 only. */
+function decode(text: string | Uint8Array): string {
+  return typeof text === 'string' ? text : new TextDecoder('utf-8', { fatal: true }).decode(text);
+}
+
+/** A number whose digits a JavaScript number would not give back: 1.0, 2^60, 1e400. */
+class Digits {
+  readonly source: string;
+
+  constructor(source: string) {
+    this.source = source;
+  }
+}
+
+type Reviver = (this: unknown, key: string, value: unknown, context: { readonly source?: string }) => unknown;
+
+/** JSON.parse, but numbers print again as they were. Throws SyntaxError. */
+export function parseKeepingDigits(text: string): unknown {
+  const revive: Reviver = (_key, value, { source }) =>
+    typeof value === 'number' && source !== undefined && String(value) !== source ? new Digits(source) : value;
+  return JSON.parse(text, revive as Parameters<typeof JSON.parse>[1]);
+}
+
+const maxDepth = 1000;
+
 /**
  * Compact JSON with the keys of every object sorted by bytes, as Nix prints all its JSON. (JSON.stringify would put
- * keys like "10" first, whatever order the object was made in.)
+ * keys like "10" first, whatever order the object was made in.) Throws `format` beyond 1000 levels.
  */
-export function sortedJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(sortedJson).join(',')}]`;
+export function sortedJson(value: unknown, depth = 0): string {
+  if (depth > maxDepth) throw new NarrowError('format', `more than ${maxDepth} levels of JSON`);
+  if (Array.isArray(value)) return `[${value.map((item) => sortedJson(item, depth + 1)).join(',')}]`;
+  if (value instanceof Digits) return value.source;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   const entries = Object.entries(value)
     .filter(([, item]) => item !== undefined)
     .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${sortedJson(item)}`).join(',')}}`;
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${sortedJson(item, depth + 1)}`).join(',')}}`;
 }
 
 function describe(value: unknown): string {

@@ -15,6 +15,11 @@ const maxLinks = 40;
  * directory exists on this machine (`./result` of a store under another root). Throws `usage`.
  */
 export function resolveStorePath(storeDir: StoreDir, text: string): StorePath {
+  return resolveInStore(storeDir, text).path;
+}
+
+/** The same, with what follows the store path: empty, or the way to a file within, without a slash in front. */
+export function resolveInStore(storeDir: StoreDir, text: string): { path: StorePath; inner: string } {
   let file = resolve(text);
   for (let links = 0; links <= maxLinks; links++) {
     const inside = insideStore(storeDir, file);
@@ -28,10 +33,10 @@ export function resolveStorePath(storeDir: StoreDir, text: string): StorePath {
   });
 }
 
-function insideStore(storeDir: StoreDir, file: string): StorePath | undefined {
+function insideStore(storeDir: StoreDir, file: string): { path: StorePath; inner: string } | undefined {
   if (!file.startsWith(`${storeDir}/`)) return undefined;
-  const base = file.slice(storeDir.length + 1).split('/')[0]!;
-  return parseBaseName(base);
+  const [base, ...inner] = file.slice(storeDir.length + 1).split('/');
+  return { path: parseBaseName(base!), inner: inner.join('/') };
 }
 
 /** The outermost link on the way to `file`. */

@@ -3,6 +3,7 @@
 import { constants, fstatSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { addAbortSignal } from 'node:stream';
 import type { ByteSource } from '../bytes/source.ts';
 import { ioError } from '../errors.ts';
 
@@ -19,12 +20,16 @@ export interface Input extends AsyncDisposable {
   read(): ByteSource;
 }
 
-/** Opens the file `path`; `-` or undefined is standard input, read as a file where it is one. Throws `io`. */
-export async function openInput(path: string | undefined): Promise<Input> {
+/**
+ * Opens the file `path`; `-` or undefined is standard input, read as a file where it is one. `signal` ends the wait for a
+ * pipe that brings nothing. Throws `io`.
+ */
+export async function openInput(path: string | undefined, signal?: AbortSignal): Promise<Input> {
   if (path !== undefined && path !== '-') return openFile(path, path);
   const stdin = 'standard input';
   if (fstatSync(0).isFile()) return openFile('/dev/fd/0', stdin);
-  return { name: stdin, file: undefined, read: () => process.stdin, [Symbol.asyncDispose]: async () => {} };
+  const read = (): ByteSource => (signal ? addAbortSignal(signal, process.stdin) : process.stdin);
+  return { name: stdin, file: undefined, read, [Symbol.asyncDispose]: async () => {} };
 }
 
 async function openFile(path: string, name: string): Promise<Input> {

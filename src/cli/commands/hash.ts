@@ -5,12 +5,13 @@ import { hashOf } from '../../bytes/hash.ts';
 import type { DigestName } from '../../bytes/hash.ts';
 import { packNar } from '../../format/nar/pack.ts';
 import { openInput } from '../../fs/input.ts';
-import { localTree } from '../../fs/tree.ts';
+
 import type { Hash } from '../../model/hash.ts';
 import { parseHash } from '../../model/hash.ts';
 import type { Context } from '../context.ts';
 import type { HashFormatOptions } from '../hash-format.ts';
 import { hashFormatOptions, hashFormatter, hashType, typeOption } from '../hash-format.ts';
+import { treeArgument } from '../tree-argument.ts';
 
 interface HashOptions extends HashFormatOptions {
   readonly type?: string;
@@ -45,7 +46,7 @@ Examples:
 
 async function printAll(
   given: readonly string[],
-  hash: (one: string, type: string | undefined) => Promise<Hash>,
+  hash: (one: string, type: string | undefined, signal: AbortSignal) => Promise<Hash>,
   options: HashOptions,
   context: Context,
 ): Promise<void> {
@@ -53,22 +54,22 @@ async function printAll(
   const printed: [string, string][] = [];
   for (const one of given) {
     context.signal.throwIfAborted();
-    const text = format(await hash(one, options.type));
+    const text = format(await hash(one, options.type, context.signal));
     if (options.json) printed.push([one, text]);
     else await context.out(text);
   }
   if (options.json) await context.out(JSON.stringify(Object.fromEntries(printed)));
 }
 
-async function fileHash(path: string, type = 'sha256'): Promise<Hash> {
+async function fileHash(path: string, type = 'sha256', signal?: AbortSignal): Promise<Hash> {
   const algo: DigestName = hashType(type);
-  await using input = await openInput(path);
+  await using input = await openInput(path, signal);
   return { algo, bytes: (await hashOf(input.read(), algo)).digest };
 }
 
 async function treeHash(path: string, type = 'sha256'): Promise<Hash> {
   const algo = hashType(type);
-  return { algo, bytes: (await hashOf(packNar(localTree(path)), algo)).digest };
+  return { algo, bytes: (await hashOf(packNar(treeArgument(path)), algo)).digest };
 }
 
 async function convert(text: string, type: string | undefined): Promise<Hash> {

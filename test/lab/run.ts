@@ -36,10 +36,10 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     cwd: options.cwd,
     env: options.env ?? process.env,
     stdio: ['pipe', 'pipe', 'pipe'],
-    timeout: options.timeout ?? 120_000,
-    killSignal: 'SIGKILL',
   };
   const child = spawn(argv[0] ?? 'false', argv.slice(1), spawned);
+  // not spawn's own timeout: its timer outlives a program that could not be started
+  const timer = setTimeout(() => child.kill('SIGKILL'), options.timeout ?? 120_000);
   const ended = new Promise<[number, NodeJS.Signals | null]>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code, signal) => resolve([code ?? -1, signal]));
@@ -51,7 +51,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     ended,
     collect(child.stdout as Readable),
     collect(child.stderr as Readable),
-  ]);
+  ]).finally(() => clearTimeout(timer));
   const result = { status, signal, bytes, stdout: bytes.toString(), stderr: errors.toString() };
   if (status !== 0 && options.mayFail !== true) throw failure(argv, result);
   return result;

@@ -1,0 +1,63 @@
+// Which paths a local store takes: the rules of Nix. What is content-addressed proves itself; anything else needs a signature
+// by a trusted key, unless the user vouches for the source or the store asks for none.
+
+import { NarrowError } from '../../errors.ts';
+import { validRealisationSignatures } from '../../format/realisation-json.ts';
+import { formatContentAddress } from '../../model/content-address.ts';
+import type { PathInfo } from '../../model/path-info.ts';
+import { isContentAddressed } from '../../model/path-info.ts';
+import type { Realisation } from '../../model/realisation.ts';
+import { realisationId } from '../../model/realisation.ts';
+import type { TrustedKeys } from '../../model/signature.ts';
+import type { StoreDir } from '../../model/store-path.ts';
+
+export interface TrustPolicy {
+  readonly storeDir: StoreDir;
+  readonly trustedKeys: TrustedKeys;
+  /** Nix's `require-sigs`. */
+  readonly requireSignatures: boolean;
+}
+
+const hint =
+  'add the key to trusted-public-keys, sign the path (narrow sign), or vouch for the source with --no-check-sigs';
+
+/** Why the path is not taken, or undefined when it is. */
+export function pathRefusal(policy: TrustPolicy, info: PathInfo, checkSignatures: boolean): NarrowError | undefined {
+  const { storeDir, trustedKeys } = policy;
+  if (info.narHash.algo !== 'sha256') {
+    return new NarrowError('refused', `${info.path} has a NAR hash of ${info.narHash.algo}; a store keeps only sha256`);
+  }
+  if (info.ca) {
+    if (isContentAddressed(storeDir, info)) return undefined;
+    return new NarrowError(
+      'refused',
+      `${info.path} claims to be content-addressed by ${formatContentAddress(info.ca)}, but is not`,
+      {
+        hint: 'its name, references or content address were changed; take it from another source',
+      },
+    );
+  }
+  if (!checkSignatures || !policy.requireSignatures) return undefined;
+  if (trustedKeys.validSignatures(storeDir, info).length > 0) return undefined;
+  const names = info.signatures.map((s) => s.slice(0, s.indexOf(':')));
+  const has = names.length === 0 ? 'it has no signature' : `it is signed by ${names.join(', ')}`;
+  const trusted = trustedKeys.size === 0 ? 'no key is trusted' : `trusted are ${trustedKeys.names().join(', ')}`;
+  return new NarrowError('refused', `${info.path} lacks a valid signature by a trusted key: ${has}, ${trusted}`, {
+    hint,
+  });
+}
+
+/** Why the realisation is not taken, or undefined when it is. */
+export function realisationRefusal(
+  policy: TrustPolicy,
+  realisation: Realisation,
+  checkSignatures: boolean,
+): NarrowError | undefined {
+  if (!checkSignatures || !policy.requireSignatures) return undefined;
+  if (validRealisationSignatures(realisation, policy.trustedKeys).length > 0) return undefined;
+  return new NarrowError(
+    'refused',
+    `the realisation ${realisationId(realisation)} lacks a valid signature by a trusted key`,
+    { hint },
+  );
+}

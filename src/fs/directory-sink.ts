@@ -1,6 +1,6 @@
 // Unpacks a tree onto the disk, at a path where nothing is yet. Everything is created exclusively and nothing is followed:
 // whatever stands in the way, a link above all, is an error. Two ways to leave files: canonical as in a store, or plain as
-// `nix-store --restore` does.
+// the umask has it (`nix-store --restore` does the same under a umask of 022, which it sets itself).
 
 import {
   closeSync,
@@ -71,13 +71,12 @@ class DirectorySink implements TreeSink {
 
   regular(name: ByteString, executable: boolean): void {
     this.#name = name;
-    const mode = this.#canonical ? (executable ? 0o555 : 0o444) : 0o666;
+    const mode = (this.#canonical ? 0o444 : 0o666) | (executable ? 0o111 : 0);
     const path = osPath(this.#walk.child(name));
     try {
       this.#fd = openSync(path, CREATE, mode);
       this.#created = true;
       if (this.#canonical && (mode & this.#umask) !== 0) fchmodSync(this.#fd, mode);
-      if (!this.#canonical && executable) fchmodSync(this.#fd, (mode & ~this.#umask) | 0o111);
     } catch (error) {
       throw this.#walk.error('create', name, error);
     }

@@ -39,7 +39,7 @@ class LocalTree implements SyncFileTree {
 
   stat(path: TreePath): TreeStat | undefined {
     const where = this.#join(path);
-    const stats = this.#call('inspect', path, (at) => lstatSync(at, { throwIfNoEntry: false }));
+    const stats = this.#call('inspect', path, lstatIfThere);
     if (stats === undefined) return undefined;
     if (stats.isFile()) {
       this.#lastPath = where;
@@ -79,7 +79,7 @@ class LocalTree implements SyncFileTree {
         done += size;
         left -= size;
         yield size === READ_SIZE ? this.#buffer : this.#buffer.subarray(0, size);
-        if (size < READ_SIZE && done === expected) return;
+        if (size < READ_SIZE && done === expected) break;
       }
       if (left > 0 && range.length !== undefined) {
         throw new NarrowError(
@@ -123,6 +123,16 @@ class LocalTree implements SyncFileTree {
         hint: 'remove it from the tree and run again',
       },
     );
+  }
+}
+
+/** Undefined also where a file stands in a directory's place. */
+function lstatIfThere(path: OsPath): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOTDIR') return undefined;
+    throw error;
   }
 }
 

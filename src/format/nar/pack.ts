@@ -135,7 +135,7 @@ class Walk {
         this.#batch.raw(stat.executable ? tokens.EXECUTABLE_CONTENTS : tokens.REGULAR_CONTENTS);
         this.#batch.u64(stat.size);
         break;
-      default:
+      case undefined:
         throw new NarrowError('missing', `there is no ${treePathText(this.#path)} in the tree`);
     }
   }

@@ -270,7 +270,12 @@ export class NarParser {
 
   #checkDepth(at: number): void {
     if (this.#lastNames.length < tokens.DEPTH_LIMIT) return;
-    throw this.#error('NAR is nested too deeply', this.#base + at, `fewer than ${tokens.DEPTH_LIMIT} levels`);
+    throw this.#error(
+      'NAR is nested too deeply',
+      this.#base + at,
+      `fewer than ${tokens.DEPTH_LIMIT} levels`,
+      'one more',
+    );
   }
 
   #readName(bytes: Buffer, at: number): number {
@@ -360,9 +365,8 @@ export class NarParser {
     }
   }
 
-  #error(what: string, offset: number, expected: string, got?: string): NarrowError {
-    const details = got === undefined ? { expected } : { expected, got };
-    return formatError(what, { source: this.#source, offset: this.#start + offset }, details);
+  #error(what: string, offset: number, expected: string, got: string): NarrowError {
+    return formatError(what, { source: this.#source, offset: this.#start + offset }, { expected, got });
   }
 }
 

@@ -15,7 +15,8 @@ const isolated = /^test\/(interop|e2e|faults|lab)\//;
 /** No test may take longer than this many milliseconds. */
 const timeout = 600_000;
 
-type Counts = EventData.TestSummary['counts'];
+// the declarations leave one out
+type Counts = EventData.TestSummary['counts'] & { failed: number };
 type Failure = EventData.TestFail & { readonly path: string };
 
 const total: Counts = { tests: 0, suites: 0, passed: 0, failed: 0, cancelled: 0, skipped: 0, todo: 0, topLevel: 0 };
@@ -54,7 +55,7 @@ async function runFiles(files: readonly string[], isolation: 'none' | 'process')
   stream.on('test:stderr', (data) => process.stderr.write(data.message));
   stream.on('test:summary', (data) => {
     if (data.file !== undefined) return print(relative(project, data.file), results.get(relative(project, data.file)));
-    for (const key of Object.keys(total) as (keyof Counts)[]) total[key] += data.counts[key];
+    for (const key of Object.keys(total) as (keyof Counts)[]) total[key] += (data.counts as Counts)[key];
   });
   for await (const event of stream) void event;
   if (isolation === 'none') for (const [path, result] of results) print(path, result);

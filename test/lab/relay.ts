@@ -163,14 +163,14 @@ class DueQueue {
 
   add(due: number, action: () => void): void {
     this.#queue.push({ due, action });
-    if (this.#timer === undefined) this.#timer = setTimeout(this.#run, due - performance.now());
+    if (this.#timer === undefined) this.#timer = setTimeout(this.#run, Math.max(0, due - performance.now()));
   }
 
   #run = (): void => {
     const now = performance.now();
     this.#timer = undefined;
     while (this.#queue[0] !== undefined && this.#queue[0].due <= now + 0.5) this.#queue.shift()?.action();
-    if (this.#queue[0] !== undefined) this.#timer = setTimeout(this.#run, this.#queue[0].due - now);
+    if (this.#queue[0] !== undefined) this.#timer = setTimeout(this.#run, Math.max(0, this.#queue[0].due - now));
   };
 }
 

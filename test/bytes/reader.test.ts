@@ -15,7 +15,10 @@ test('what the writer writes the reader reads, however it is cut', async () => {
   await fc.assert(
     fc.asyncProperty(messages, sizes, fc.boolean(), async (message, size, later) => {
       const writer = new ByteWriter(1);
-      for (const part of message) typeof part === 'number' ? writer.u64(part) : writer.string(part);
+      for (const part of message) {
+        if (typeof part === 'number') writer.u64(part);
+        else writer.string(part);
+      }
       const bytes = writer.take();
       await using reader = new ByteReader((later ? scribblingLater : scribbling)(bytes, size));
       for (const part of message) {

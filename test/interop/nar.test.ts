@@ -95,6 +95,7 @@ for (const nix of nixes()) {
 
   test(`fuzz: what we accept Nix ${nix.label} accepts and dumps identically`, () => {
     let accepted = 0;
+    let refused = 0;
     const strict = Number(nix.label.split('.')[1]) >= 34;
     fc.assert(
       fc.property(fc.constantFrom(...seeds), mutations, (seed, list) => {
@@ -102,7 +103,7 @@ for (const nix of nixes()) {
         const ours = accepts(nar);
         if (ours) accepted++;
         // The current Nix and we agree on everything but bytes after the end; older ones accept more (stricter.md).
-        if (!ours && (!strict || !isWhole(nar))) return;
+        if (!ours && (!strict || !isWhole(nar) || ++refused % 4 > 0)) return;
         assert.equal(redumped(nix, nar)?.equals(nar), ours ? true : undefined);
       }),
       { numRuns: 20_000, interruptAfterTimeLimit: 4000 },
@@ -173,7 +174,18 @@ const onStrings =
   (nar) =>
     encode(change(strings(nar)));
 
+/** Puts another name, target or contents in the place of one: what is left may well be valid. */
+function replaceFree(list: Buffer[], where: number, text: Buffer): Buffer[] {
+  const keys = ['name', 'target', 'contents'];
+  const free = list.flatMap((_, i) => (keys.includes(String(list[i - 1])) ? [i] : []));
+  return free.length === 0 ? list : list.with(free[at(where, free.length)]!, text);
+}
+
 const mutation: fc.Arbitrary<Mutation> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.tuple(place, word).map(([w, text]) => onStrings((list) => replaceFree(list, w, text))),
+  },
   {
     weight: 4,
     arbitrary: fc

@@ -54,7 +54,7 @@ export interface CaReferences {
 
 /**
  * The store path of content with this address. Throws `refused` for combinations Nix has no path for (references on
- * anything but text and NAR-with-sha256, a self reference in text).
+ * anything but text and NAR-with-sha256, a self reference in text, text or git by other algorithms than theirs).
  */
 export function contentAddressedPath(
   storeDir: StoreDir,
@@ -64,11 +64,15 @@ export function contentAddressedPath(
 ): StorePath {
   const others = [...refs.others].sort(compareBytes).map((r) => `:${printStorePath(storeDir, r)}`);
   if (ca.method === 'text') {
+    if (ca.hash.algo !== 'sha256') throw new NarrowError('refused', `${name}: text is hashed by sha256 only`);
     if (refs.self) throw new NarrowError('refused', `${name}: a text path cannot refer to itself`);
     return makeStorePath(storeDir, `text${others.join('')}`, ca.hash.bytes, name);
   }
   if (ca.method === 'nar' && ca.hash.algo === 'sha256') {
     return makeStorePath(storeDir, `source${others.join('')}${refs.self ? ':self' : ''}`, ca.hash.bytes, name);
+  }
+  if (ca.method === 'git' && ca.hash.algo !== 'sha1' && ca.hash.algo !== 'sha256') {
+    throw new NarrowError('refused', `${name}: git trees are hashed by sha1 or sha256, not by ${ca.hash.algo}`);
   }
   if (others.length > 0 || refs.self) {
     throw new NarrowError('refused', `${name}: a path fixed by ${formatContentAddress(ca)} cannot have references`);

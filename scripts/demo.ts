@@ -1,0 +1,106 @@
+// `make demo`: the main job on any machine, with or without Nix. A real closure, out of a store, into a signed cache,
+// over HTTP, into a second store; each step is the command a user would type, printed before it runs.
+
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { buildClosure } from './demo/closure.ts';
+import { serveFiles } from './demo/static-server.ts';
+import { projectDir } from './project.ts';
+
+const started = performance.now();
+const directory = mkdtempSync(join(tmpdir(), 'narrow-demo-'));
+/** Nothing of this machine's Nix: no settings, no store, no keys. */
+const env = {
+  PATH: process.env['PATH'] ?? '',
+  TERM: process.env['TERM'],
+  HOME: join(directory, 'home'),
+  NIX_CONF_DIR: join(directory, 'home'),
+  XDG_STATE_HOME: join(directory, 'home'),
+};
+
+process.on('exit', () => {
+  // the directories of a store are read-only, which stops anybody but root
+  spawnSync('chmod', ['-R', 'u+w', directory]);
+  rmSync(directory, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+
+function say(text: string): void {
+  console.log(`\n\x1b[1m${text}\x1b[0m`.replaceAll(process.stdout.isTTY ? '' : /\x1b\[\d+m/g, ''));
+}
+
+/** Prints a command as it would be typed and runs it. Returns standard output; throws when the exit status is another. */
+async function run(program: string, args: readonly string[], expected = 0): Promise<string> {
+  const typed = [program === narrow ? './narrow' : program, ...args.map(quoted)].join(' ');
+  console.log(`$ ${typed}`);
+  const child = spawn(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const status = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject).once('close', (code) => resolve(code ?? -1));
+  });
+  if (status !== expected) throw new Error(`${typed}: expected exit status ${expected}, got ${status}\n${output}`);
+  return output.trimEnd();
+}
+
+function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text}'`;
+}
+
+const narrow = join(projectDir, 'narrow');
+
+async function demo(): Promise<void> {
+  mkdirSync(env.HOME);
+  say('A closure of real files: what is installed here, each package a store path that names those it needs.');
+  const { root, file, paths } = await buildClosure(directory);
+  console.log(`${paths} store paths, the root is ${root}`);
+  await run(narrow, ['import', '--to', 'local?root=A', '--no-check-sigs', file]);
+  const sizes = await run(narrow, ['info', '--store', 'local?root=A', '--recursive', '--size', root]);
+  console.log(sizes);
+
+  say('Into a cache in a directory: zstd, signed. First the plan alone.');
+  const key = await run(narrow, ['key', 'generate', 'demo-1', '--out', 'demo.sec']);
+  const toCache = ['copy', '--from', 'local?root=A', '--to', 'file://C?compression=zstd&secret-key=demo.sec', root];
+  await run(narrow, [...toCache, '--dry-run']);
+  await run(narrow, toCache);
+
+  await using server = await serveFiles(join(directory, 'C'));
+  say(`The directory is now served at ${server.url}. A second store takes it, but not from just anybody:`);
+  const toStore = ['copy', '--from', server.url, '--to', 'local?root=B', root];
+  await run(narrow, toStore, 1);
+  say('With the public key trusted:');
+  await run(narrow, [...toStore, '--trusted-public-key', key, '--out-link', 'result']);
+  console.log(`(the web server sent ${(server.sent() / 1e6).toFixed(1)} MB)`);
+  say('Once more: nothing is left to do.');
+  await run(narrow, [...toStore, '--trusted-public-key', key]);
+
+  say('Every file of the second store read again, and every signature checked:');
+  console.log(
+    await run(narrow, ['verify', '--store', 'local?root=B', '--recursive', '--trusted-public-key', key, root]),
+  );
+  await askNix(root, paths);
+}
+
+/** Stock Nix, where it is, finds nothing to complain about. */
+async function askNix(root: string, paths: number): Promise<void> {
+  const here = env.PATH.split(delimiter).some((folder) => existsSync(join(folder, 'nix-store')));
+  if (!here) return console.log('\n(nix-store is not on the PATH: not asked)');
+  say('And what does Nix say?');
+  const store = ['--store', join(directory, 'B')];
+  await run('nix-store', [...store, '--verify', '--check-contents']);
+  const closure = (await run('nix-store', [...store, '--query', '--requisites', root])).split('\n');
+  if (closure.length !== paths) throw new Error(`Nix finds ${closure.length} paths, expected ${paths}`);
+  console.log(`${closure.length} paths, all as Nix wants them`);
+}
+
+try {
+  await demo();
+  say(`Done in ${((performance.now() - started) / 1000).toFixed(1)} s; ${directory} is removed.`);
+} catch (error) {
+  console.error(`\ndemo failed: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}

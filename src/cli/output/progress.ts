@@ -96,7 +96,9 @@ export function startProgress(stream: WriteStream, say: (text: string) => void):
   return {
     event(event) {
       state.event(event, performance.now());
-      if (event.type === 'warning') frame ? frame.above(`warning: ${event.text}`) : say(`warning: ${event.text}`);
+      if (event.type !== 'warning') return;
+      if (frame) frame.above(`warning: ${event.text}`);
+      else say(`warning: ${event.text}`);
     },
     stop() {
       clearInterval(timer);

@@ -126,6 +126,15 @@ export interface RootedStore extends WritableStore {
   setProfile(profile: string, path: StorePath): Promise<string>;
 }
 
+/** A store that can tell everything it has. */
+export interface ListedStore extends Store {
+  allPaths(options?: QueryOptions): Promise<readonly StorePath[]>;
+}
+
+export function isListed(store: Store): store is ListedStore {
+  return 'allPaths' in store;
+}
+
 export function isWritable(store: Store): store is WritableStore {
   return 'add' in store;
 }

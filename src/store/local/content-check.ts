@@ -1,7 +1,6 @@
 // Whether contents are what a path's content address promises, found out while the NAR streams past.
 
 import { createHash } from 'node:crypto';
-import type { ByteString } from '../../bytes/byte-string.ts';
 import { NarrowError } from '../../errors.ts';
 import type { NarVisitor } from '../../format/nar/tree.ts';
 import type { ContentAddress } from '../../model/content-address.ts';
@@ -57,8 +56,8 @@ function flatCheck(info: PathInfo, ca: ContentAddress): ContentCheck {
   const visitor: NarVisitor = {
     directory: refuse,
     leave() {},
-    // Nix has no flat path with an executable bit: it would not be the same path after a copy by contents alone.
-    regular: (_name: ByteString, executable: boolean) => void (executable && refuse()),
+    // Nix adds executables as flat paths, too: the bit is not part of the address.
+    regular() {},
     contents: (chunk) => void hasher.update(chunk),
     closeRegular() {},
     symlink: refuse,

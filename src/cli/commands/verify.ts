@@ -1,0 +1,129 @@
+// narrow verify: are paths what their store says, and does somebody trusted say so? Exit status 3 when something is not.
+
+import type { Command } from 'commander';
+import { walkClosure } from '../../closure/walk.ts';
+import type { Closure } from '../../closure/walk.ts';
+import { NarrowError } from '../../errors.ts';
+import { printStorePath } from '../../model/store-path.ts';
+import type { StorePath } from '../../model/store-path.ts';
+import { openStore } from '../../store/open.ts';
+import { isListed } from '../../store/store.ts';
+import type { Store } from '../../store/store.ts';
+import { makePlan } from '../../transfer/plan.ts';
+import { verifyPaths } from '../../transfer/verify.ts';
+import type { Report } from '../../transfer/verify.ts';
+import type { Context } from '../context.ts';
+import { openContext } from '../context.ts';
+import { pathArguments, repeat, resolvePaths, storeOption } from '../options.ts';
+import { count, formatBytes } from '../output/human.ts';
+import { startProgress } from '../output/progress.ts';
+
+interface VerifyOptions {
+  readonly store: string;
+  readonly all?: boolean;
+  readonly recursive?: boolean;
+  readonly contents: boolean;
+  readonly trust: boolean;
+  readonly sigs?: string;
+  readonly trustedPublicKey?: readonly string[];
+  readonly json?: boolean;
+  readonly stdin?: boolean;
+}
+
+export function define(command: Command, context: Context): void {
+  command.description('Check contents, content addresses and signatures of paths. Every problem is listed.');
+  storeOption(pathArguments(command))
+    .option('--all', 'every path of the store')
+    .option('-r, --recursive', 'with all they refer to')
+    .option('--no-contents', 'do not read the contents')
+    .option('--no-trust', 'do not ask for signatures')
+    .option('--sigs <n>', 'ask for this many signatures by trusted keys, also of what was built here')
+    .option('--trusted-public-key <key>', 'trust this key, too (repeatable)', repeat)
+    .option('--json', 'print a JSON object with the problems')
+    .addHelpText('after', examples)
+    .action((paths: string[], options: VerifyOptions) => runVerify(paths, options, context));
+}
+
+const examples = `
+Examples:
+  narrow verify -r ./result
+  narrow verify --all --store file:///srv/cache --trusted-public-key "$(narrow key public cache.sec)"
+  narrow verify --all --no-trust --store 'local?root=/mnt'`;
+
+async function runVerify(given: readonly string[], options: VerifyOptions, context: Context): Promise<void> {
+  const { signal } = context;
+  const signatures = wholeNumber(options.sigs);
+  const open = openContext(context, { trustedPublicKey: options.trustedPublicKey ?? [] });
+  await using store = await openStore(options.store, open);
+  const paths = options.all ? await allPaths(store, given, signal) : await resolvePaths(store, given, options.stdin);
+  await using _hold = await store.hold(paths);
+  const { infos, missing } = await gather(store, paths, options.recursive ?? false, signal);
+  const progress = startProgress(context.stderr, context.say);
+  progress.event({ type: 'plan', plan: makePlan(store.storeDir, infos, new Map()) });
+  const reports: Report[] = missing.map(({ path, referrer }) => ({
+    path,
+    bytes: 0,
+    problems: [
+      { kind: 'contents', message: `it is not in the store${referrer ? `, but ${referrer} refers to it` : ''}` },
+    ],
+  }));
+  try {
+    const running = verifyPaths({
+      store,
+      infos: infos.values(),
+      contents: options.contents,
+      trust: options.trust ? { keys: open.trustedKeys, signatures } : undefined,
+      onBytes: (path, bytes) => progress.event({ type: 'bytes', path, bytes }),
+      signal,
+    });
+    for await (const report of running) {
+      reports.push(report);
+      progress.event({ type: 'outcome', outcome: { status: 'added', path: report.path, bytes: report.bytes } });
+    }
+  } finally {
+    progress.stop();
+  }
+  await print(store, reports, options, context);
+}
+
+async function allPaths(store: Store, given: readonly string[], signal: AbortSignal): Promise<readonly StorePath[]> {
+  if (given.length > 0) throw new NarrowError('usage', '--all takes no paths');
+  if (isListed(store)) return store.allPaths({ signal });
+  throw new NarrowError('unsupported', `${store.url} cannot list what it has`, {
+    hint: 'name the paths, with -r for all they refer to',
+  });
+}
+
+async function gather(
+  store: Store,
+  paths: readonly StorePath[],
+  recursive: boolean,
+  signal: AbortSignal,
+): Promise<Closure> {
+  if (recursive) return walkClosure((asked) => store.pathInfos(asked, { signal }), paths);
+  const infos = await store.pathInfos(paths, { signal });
+  return { infos, missing: paths.filter((p) => !infos.has(p)).map((path) => ({ path, referrer: undefined })) };
+}
+
+function wholeNumber(text = '0'): number {
+  if (/^\d{1,4}$/.test(text)) return Number(text);
+  throw new NarrowError('usage', `--sigs takes a number, got '${text}'`);
+}
+
+async function print(
+  store: Store,
+  reports: readonly Report[],
+  options: VerifyOptions,
+  context: Context,
+): Promise<void> {
+  const bytes = reports.reduce((sum, report) => sum + report.bytes, 0);
+  const problems = reports.flatMap(({ path, problems: found }) =>
+    found.map((problem) => ({ path: printStorePath(store.storeDir, path), ...problem })),
+  );
+  const bad = reports.filter((report) => report.problems.length > 0).length;
+  if (options.json) await context.out(JSON.stringify({ paths: reports.length, bytes, problems }));
+  else for (const { path, kind, message } of problems) await context.out(`${path}: ${kind}: ${message}`);
+  const verdict = bad === 0 ? 'all is well' : `${count(problems.length, 'problem')} in ${count(bad, 'path')}`;
+  if (!options.json) context.say(`checked ${count(reports.length, 'path')}, ${formatBytes(bytes)} read: ${verdict}`);
+  if (bad > 0) context.status = problems.some((p) => p.kind === 'unreadable') ? 1 : 3;
+}

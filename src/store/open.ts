@@ -11,6 +11,7 @@ import type { Store, WritableStore } from './store.ts';
 import { isWritable } from './store.ts';
 import type { StoreUrl } from './url.ts';
 import { parseStoreUrl } from './url.ts';
+import { forward } from './wrap/forward.ts';
 
 export interface OpenContext {
   readonly settings: NixSettings;
@@ -75,13 +76,7 @@ function daemonAnswers(): Promise<boolean> {
 
 /** The same store, whose paths need no signature because the user said `?trusted=1`. */
 function trusting(store: Store): Store {
-  return new Proxy(store, {
-    get(target, key) {
-      if (key === 'abilities') return { ...target.abilities, trusted: true };
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  return forward(store, { abilities: { ...store.abilities, trusted: true } });
 }
 
 /** Where narrow keeps what it may lose: downloads that were cut, spooled streams. */

@@ -13,6 +13,7 @@ import { encodeHash, equalHash, formatHash } from '../../model/hash.ts';
 import type { Hash } from '../../model/hash.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import type { OpenNar, OpenOptions, Store } from '../store.ts';
+import { forward } from './forward.ts';
 
 /** Smaller downloads start again: cheaper than keeping them. */
 const minSize = 8 * 1024 * 1024;
@@ -22,14 +23,7 @@ const maxAge = 14 * 24 * 3600 * 1000;
 /** Wraps a source with ranges; others come back as they are. `directory` is created when first needed. */
 export function resumable<S extends Store>(store: S, directory: string): S {
   if (!store.abilities.ranges) return store;
-  return new Proxy(store, {
-    get(target, key) {
-      if (key === 'open')
-        return (info: PathInfo, options?: OpenOptions) => openResumable(target, directory, info, options);
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
+  return forward(store, { open: (info, options) => openResumable(store, directory, info, options) });
 }
 
 async function openResumable(

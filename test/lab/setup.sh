@@ -37,7 +37,8 @@ install_tools() {
   fi
   run "$lab/log/apt-update.log" apt-get -q update
   # shellcheck disable=SC2086
-  run "$lab/log/apt-install.log" env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install $missing
+  run "$lab/log/apt-install.log" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y -oDPkg::Lock::Timeout=120 --no-install-recommends install $missing
 }
 
 # in_suite DIR apt-get ARGS…: apt with one suite alone, its own lists, and nothing installed
@@ -102,6 +103,7 @@ newer() { # SUITE NAME
 }
 
 install_tools
+mkdir -p /nix # a place to mount at, for tests in mount namespaces of their own
 newer trixie nix-2.26
 if ! newer sid nix-current; then
   say "*** the current Nix (Debian sid) was NOT FOUND: tests run with 2.8 and 2.26 only ***"

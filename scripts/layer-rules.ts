@@ -51,7 +51,7 @@ export function modulesDenied(layer: Layer): string[] {
   );
 }
 
-/** The rules as overrides of .oxlintrc.json. Lint shows them in editors; it does not see `import()`, layers.ts does. */
+/** The rules as overrides of .oxlintrc.json, so that editors show them; layers.ts checks the same and draws. */
 export function lintOverrides(): unknown[] {
   return layers.map((layer) => ({
     files: [`src/${layer.folder}/**`],

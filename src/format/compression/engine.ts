@@ -46,7 +46,7 @@ class EngineRun {
   readonly #output: Buffer[] = [];
   readonly #reader = new Bell();
   readonly #writer = new Bell();
-  #failure: unknown;
+  #failure: Error | undefined;
   #closed = false;
   #ended = false;
   /** Bytes fed in, and pieces of them not yet taken. */
@@ -99,7 +99,7 @@ class EngineRun {
       if (trailing && transform.bytesWritten < this.#fed) throw trailing(transform.bytesWritten);
       if (!this.#ended) transform.end();
     } catch (error) {
-      this.#stop(error);
+      this.#stop(error as Error);
     }
   }
 
@@ -128,7 +128,7 @@ class EngineRun {
     }
   }
 
-  #stop(failure: unknown): void {
+  #stop(failure: Error | undefined): void {
     this.#failure ??= failure;
     this.#reader.ring();
     this.#writer.ring();

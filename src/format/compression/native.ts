@@ -3,14 +3,26 @@
 
 import { createRequire } from 'node:module';
 import { delimiter, join } from 'node:path';
-import type koffiModule from 'koffi';
 import { NarrowError } from '../../errors.ts';
 import { staged } from './codec.ts';
 import type { Faults } from './codec.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 
-export type Koffi = typeof koffiModule;
-export type Library = ReturnType<Koffi['load']>;
+/** A C function; `async` runs it on the thread pool and calls the last argument with error and result. */
+export interface NativeFunction {
+  (...args: unknown[]): unknown;
+  async(...args: unknown[]): void;
+}
+
+export interface Library {
+  func(name: string, result: string, args: readonly string[]): NativeFunction;
+}
+
+/** The part of koffi that is used here. */
+interface Koffi {
+  load(path: string): Library;
+  address(buffer: Buffer): bigint;
+}
 
 let koffi: Koffi | undefined;
 
@@ -86,11 +98,10 @@ export async function* throughStepper(
 }
 
 /** A C function to be called on the thread pool. */
-export function onThread(func: ReturnType<Library['func']>): (...args: unknown[]) => Promise<number> {
-  const call = func.async as unknown as (...args: unknown[]) => void;
+export function onThread(func: NativeFunction): (...args: unknown[]) => Promise<number> {
   return (...args) =>
     new Promise((resolve, reject) =>
-      call(...args, (error: Error | null, result: number) => (error ? reject(error) : resolve(Number(result)))),
+      func.async(...args, (error: Error | null, result: number) => (error ? reject(error) : resolve(Number(result)))),
     );
 }
 

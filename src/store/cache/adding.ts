@@ -1,0 +1,171 @@
+// Adding many paths to a cache at once. NARs are written in whatever order keeps all cores busy (largest first), each
+// narinfo only when those of its references are there: no client ever sees a path whose references are missing.
+
+import { NarrowError } from '../../errors.ts';
+import type { PathInfo } from '../../model/path-info.ts';
+import type { StorePath } from '../../model/store-path.ts';
+import type { Item, Outcome } from '../store.ts';
+import { Slots } from './slots.ts';
+
+/** The steps of adding one path. They throw; the scheduler makes outcomes of that. */
+export interface AddSteps<Written> {
+  /** What there is to do: undefined when the path is there already, with everything that belongs to it. */
+  begin(item: Item): Promise<{ readonly status: 'valid' } | { readonly status: 'missing' }>;
+  /** The NAR. */
+  write(item: Item): Promise<Written>;
+  /** True when a reference that is not among the items is there. */
+  has(path: StorePath): Promise<boolean>;
+  /** The narinfo and what goes with it. Returns the bytes of the NAR that were written. */
+  finish(item: Item, written: Written): Promise<number>;
+}
+
+interface Job {
+  readonly item: Item;
+  readonly started: PromiseWithResolvers<void>;
+}
+
+/**
+ * Takes items as fast as they come and yields outcomes as they happen. `writers` NARs are written at once, `askers`
+ * paths looked up at once.
+ */
+export async function* addAll<Written>(
+  items: AsyncIterable<Item>,
+  steps: AddSteps<Written>,
+  { writers, askers, stop }: AddLimits,
+): AsyncGenerator<Outcome, void, undefined> {
+  const scheduler = new Scheduler(steps, writers, askers);
+  void scheduler.feed(items);
+  try {
+    yield* scheduler.outcomes();
+  } finally {
+    stop.abort(new NarrowError('aborted', 'nobody waits for this copy any more'));
+    await scheduler.stopped();
+  }
+}
+
+export interface AddLimits {
+  readonly writers: number;
+  readonly askers: number;
+  /** Aborted when the reader of the outcomes leaves: the steps watch its signal. */
+  readonly stop: AbortController;
+}
+
+class Scheduler<Written> {
+  readonly #steps: AddSteps<Written>;
+  readonly #asking: Slots;
+  /** Smallest first once {@link #sorted}; taken from the end. */
+  readonly #queue: Job[] = [];
+  #sorted = true;
+  readonly #done: Outcome[] = [];
+  /** By path, whether it ended up there. Never rejects. */
+  readonly #paths = new Map<StorePath, Promise<boolean>>();
+  #freeWriters: number;
+  #open = 0;
+  #ended = false;
+  #stopped = false;
+  #failure: unknown;
+  #wake: (() => void) | undefined;
+  /** The turn of the event loop in which waiting jobs are started is not over: more may come. */
+  #starting = false;
+
+  constructor(steps: AddSteps<Written>, writers: number, askers: number) {
+    this.#steps = steps;
+    this.#freeWriters = writers;
+    this.#asking = new Slots(askers);
+  }
+
+  async feed(items: AsyncIterable<Item>): Promise<void> {
+    try {
+      for await (const item of items) {
+        if (this.#stopped) return;
+        this.#open++;
+        this.#paths.set(item.info.path, this.#settle(item));
+      }
+    } catch (error) {
+      this.#failure = error;
+    } finally {
+      this.#ended = true;
+      this.#wake?.();
+    }
+  }
+
+  async *outcomes(): AsyncGenerator<Outcome, void, undefined> {
+    for (;;) {
+      const outcome = this.#done.shift();
+      if (outcome) yield outcome;
+      else if (this.#open === 0 && this.#ended) break;
+      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Starts nothing more, and waits for what is under way. */
+  async stopped(): Promise<void> {
+    this.#stopped = true;
+    const gone = new NarrowError('aborted', 'nobody waits for this copy any more');
+    for (const job of this.#queue.splice(0)) job.started.reject(gone);
+    await Promise.all(this.#paths.values());
+  }
+
+  async #settle(item: Item): Promise<boolean> {
+    const outcome = await this.#run(item).catch((error: unknown) => failed(item.info, error));
+    this.#done.push(outcome);
+    this.#open--;
+    this.#wake?.();
+    return outcome.status === 'added' || outcome.status === 'valid';
+  }
+
+  async #run(item: Item): Promise<Outcome> {
+    const { path } = item.info;
+    const { status } = await this.#asking.run(() => this.#steps.begin(item));
+    if (status === 'valid') return { status, path, bytes: 0 };
+    const written = await this.#written(item);
+    await this.#expectReferences(item.info);
+    const bytes = await this.#asking.run(() => this.#steps.finish(item, written));
+    return { status: 'added', path, bytes };
+  }
+
+  async #written(item: Item): Promise<Written> {
+    const started = Promise.withResolvers<void>();
+    this.#queue.push({ item, started });
+    this.#sorted = false;
+    this.#startSoon();
+    await started.promise;
+    try {
+      return await this.#steps.write(item);
+    } finally {
+      this.#freeWriters++;
+      this.#startSoon();
+    }
+  }
+
+  #startSoon(): void {
+    if (this.#starting) return;
+    this.#starting = true;
+    setImmediate(() => {
+      this.#starting = false;
+      if (!this.#sorted) this.#queue.sort((a, b) => a.item.info.narSize - b.item.info.narSize);
+      this.#sorted = true;
+      for (; this.#freeWriters > 0 && this.#queue.length > 0; this.#freeWriters--) this.#queue.pop()!.started.resolve();
+    });
+  }
+
+  async #expectReferences(info: PathInfo): Promise<void> {
+    for (const reference of info.references) {
+      if (reference === info.path) continue;
+      const there = await (this.#paths.get(reference) ?? this.#asking.run(() => this.#steps.has(reference)));
+      if (there) continue;
+      throw new NarrowError('refused', `${info.path} refers to ${reference}, which is not in the destination`, {
+        hint: 'copy its closure, or that path first',
+        data: { path: info.path, reference },
+      });
+    }
+  }
+}
+
+function failed({ path }: PathInfo, cause: unknown): Outcome {
+  const error = cause instanceof Error ? cause : new Error(String(cause));
+  const code = error instanceof NarrowError ? error.code : undefined;
+  const status = code === 'differs' || code === 'refused' ? code : 'failed';
+  return { status, path, bytes: 0, error };
+}

@@ -1,0 +1,278 @@
+// A binary cache, wherever its files are: narinfos, NARs, listings, realisations (the static layout that stock Nix reads).
+// Nothing is trusted here: NARs go out as they are, and are checked by whoever takes them in.
+
+import { availableParallelism } from 'node:os';
+import { NarrowError, formatError } from '../../errors.ts';
+import { canDecode, decode } from '../../format/compression.ts';
+import { formatListing, parseListing } from '../../format/nar/listing-json.ts';
+import { listingTree } from '../../format/nar/listing-tree.ts';
+import type { FileTree } from '../../format/nar/tree.ts';
+import { formatNarinfo } from '../../format/narinfo.ts';
+import { equalHash, formatHash } from '../../model/hash.ts';
+import type { Hash } from '../../model/hash.ts';
+import type { PathInfo } from '../../model/path-info.ts';
+import { sortedUnique } from '../../model/path-info.ts';
+import type { Realisation } from '../../model/realisation.ts';
+import { signPathInfo } from '../../model/signature.ts';
+import { hashPart, isHashPart } from '../../model/store-path.ts';
+import type { StoreDir, StorePath } from '../../model/store-path.ts';
+import type {
+  Abilities,
+  AddOptions,
+  Item,
+  OpenNar,
+  OpenOptions,
+  Outcome,
+  QueryOptions,
+  Verdict,
+  WritableStore,
+} from '../store.ts';
+import { addAll } from './adding.ts';
+import type { AddSteps } from './adding.ts';
+import { compareInfos } from './verdict.ts';
+import { writeDebugIndex } from './debug-info.ts';
+import type { CacheFiles } from './files.ts';
+import { mediaTypes } from './files.ts';
+import { narinfoName, otherPath, readNarinfo } from './narinfo-reader.ts';
+import { writeNar } from './nar-writer.ts';
+import type { WrittenNar } from './nar-writer.ts';
+import type { CacheParams } from './params.ts';
+import { readRealisations, writeRealisations } from './realisations.ts';
+import { Slots, forEachAtOnce } from './slots.ts';
+import { SpooledTrees } from './spooled-trees.ts';
+
+const maxListing = 256 * 1024 * 1024;
+
+export interface CacheStoreOptions {
+  readonly files: CacheFiles;
+  readonly params: CacheParams;
+  readonly storeDir: StoreDir;
+  readonly priority: number;
+  readonly warn: (text: string) => void;
+  /** Makes the cache where it does not exist yet; called before the first write. */
+  readonly create: () => Promise<void>;
+}
+
+export class CacheStore implements WritableStore {
+  readonly url: string;
+  readonly storeDir: StoreDir;
+  readonly abilities: Abilities;
+  readonly #files: CacheFiles;
+  readonly #params: CacheParams;
+  readonly #warn: (text: string) => void;
+  readonly #create: () => Promise<void>;
+  readonly #trees = new SpooledTrees();
+  #created: Promise<void> | undefined;
+
+  constructor({ files, params, storeDir, priority, warn, create }: CacheStoreOptions) {
+    this.url = files.url;
+    this.storeDir = storeDir;
+    this.abilities = { ranges: true, encodings: true, trusted: false, priority };
+    this.#files = files;
+    this.#params = params;
+    this.#warn = warn;
+    this.#create = create;
+  }
+
+  async pathInfos(paths: Iterable<StorePath>, options: QueryOptions = {}): Promise<Map<StorePath, PathInfo>> {
+    const wanted = [...new Set(paths)];
+    const found = new Map<StorePath, PathInfo>();
+    await forEachAtOnce(wanted, this.#files.concurrency, async (path) => {
+      options.signal?.throwIfAborted();
+      const info = await readNarinfo(this.#files, this.storeDir, hashPart(path), options);
+      if (info?.path === path) found.set(path, info);
+      else if (info) this.#warn(otherPath(this.#files, path, info.path));
+    });
+    return new Map(wanted.flatMap((path) => (found.has(path) ? [[path, found.get(path)!]] : [])));
+  }
+
+  async pathByHashPart(part: string, options: QueryOptions = {}): Promise<StorePath | undefined> {
+    if (!isHashPart(part)) throw new NarrowError('usage', `'${part}' is no hash part of a store path`);
+    const info = await readNarinfo(this.#files, this.storeDir, part, options);
+    if (info === undefined || hashPart(info.path) === part) return info?.path;
+    this.#warn(`${this.url}/${part}.narinfo is of ${info.path}: taken as missing`);
+    return undefined;
+  }
+
+  async open(info: PathInfo, { encodings = [], offset = 0, signal }: OpenOptions = {}): Promise<OpenNar> {
+    const file = (info.file ? info : await this.#infoOf(info.path, signal)).file!;
+    const asStored = file.compression === 'none' || encodings.includes(file.compression);
+    if (!asStored && !canDecode(file.compression)) {
+      throw new NarrowError(
+        'unsupported',
+        `${info.path} is compressed with '${file.compression}', which is not known here`,
+      );
+    }
+    if (!asStored && offset > 0)
+      throw new NarrowError('unsupported', `${this.url} cannot decode ${file.url} from the middle`);
+    const opened = await this.#files.open(file.url, { offset, signal });
+    if (!opened) throw this.#gone(info, file.url);
+    if (file.size && opened.size !== undefined && opened.size !== file.size)
+      throw this.#wrongSize(info, file.size, opened.size);
+    const source = `${this.url}/${file.url}`;
+    if (asStored)
+      return { encoding: file.compression, size: file.size || opened.size, hash: file.hash, bytes: opened.bytes };
+    return { encoding: 'none', size: info.narSize, bytes: decode(file.compression, opened.bytes, { signal, source }) };
+  }
+
+  async tree(info: PathInfo, options: QueryOptions = {}): Promise<FileTree> {
+    const known = info.file ? info : await this.#infoOf(info.path, options.signal);
+    const listing = known.file!.compression === 'none' ? await this.#listing(known, options) : undefined;
+    if (!listing) return this.#trees.spool({ info: known, open: (o) => this.open(known, o) }, options.signal);
+    const reference = known.file!.url;
+    return listingTree(listing, (offset, length) => this.#range(known, reference, offset, length));
+  }
+
+  hold(): Promise<AsyncDisposable> {
+    return Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() });
+  }
+
+  realisations(paths: readonly PathInfo[], options: QueryOptions = {}): Promise<Realisation[]> {
+    return readRealisations(this.#files, paths, this.#warn, options);
+  }
+
+  async check(infos: readonly PathInfo[], options: AddOptions = {}): Promise<Map<StorePath, Verdict>> {
+    const verdicts = new Map<StorePath, Verdict>();
+    await forEachAtOnce(infos, this.#files.concurrency, async (info) => {
+      options.signal?.throwIfAborted();
+      verdicts.set(info.path, await this.#verdict(info, options));
+    });
+    return new Map(infos.map(({ path }) => [path, verdicts.get(path)!]));
+  }
+
+  async *add(items: AsyncIterable<Item>, options: AddOptions = {}): AsyncGenerator<Outcome, void, undefined> {
+    await (this.#created ??= this.#create());
+    const stop = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+    yield* addAll(items, this.#steps({ ...options, signal }), {
+      writers: Math.max(8, 2 * availableParallelism()),
+      askers: this.#files.concurrency,
+      stop,
+    });
+  }
+
+  async addSignatures(path: StorePath, narHash: Hash, signatures: readonly string[]): Promise<void> {
+    const info = await this.#infoOf(path);
+    if (!equalHash(info.narHash, narHash)) {
+      const contrast = `expected ${formatHash(narHash)}, got ${formatHash(info.narHash)}`;
+      throw new NarrowError('differs', `${path} in ${this.url} has other contents: ${contrast}`, { data: { path } });
+    }
+    const merged = sortedUnique([...info.signatures, ...signatures]);
+    if (merged.length > info.signatures.length) await this.#writeNarinfo({ ...info, signatures: merged }, {});
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#trees[Symbol.asyncDispose]();
+    await this.#files[Symbol.asyncDispose]();
+  }
+
+  #steps(options: AddOptions & { readonly signal: AbortSignal }): AddSteps<WrittenNar> {
+    const { signal, onBytes } = options;
+    const cores = availableParallelism();
+    const threads = this.#params.parallel ? cores : 1;
+    const xzSlots = new Slots(this.#params.parallel ? 1 : cores);
+    return {
+      begin: (item) => this.#begin(item, options),
+      write: (item) => {
+        const report = onBytes && ((bytes: number) => onBytes(item.info.path, bytes));
+        return writeNar(this.#files, item, { params: this.#params, threads, xzSlots, signal, onBytes: report });
+      },
+      has: async (path) => (await this.#files.stat(narinfoName(path), { signal })) !== undefined,
+      finish: (item, written) => this.#finish(item, written, signal),
+    };
+  }
+
+  async #begin(item: Item, options: AddOptions): Promise<{ readonly status: 'valid' | 'missing' }> {
+    options.signal?.throwIfAborted();
+    const verdict = options.repair === true ? { status: 'missing' as const } : await this.#verdict(item.info, options);
+    if (verdict.status === 'missing') return { status: 'missing' };
+    if (verdict.status !== 'valid')
+      throw new NarrowError(verdict.status, `${item.info.path} in ${this.url}: ${verdict.why}`);
+    await writeRealisations(this.#files, item.realisations ?? [], options);
+    return { status: 'valid' };
+  }
+
+  async #finish(item: Item, { file, bytes, listing }: WrittenNar, signal: AbortSignal): Promise<number> {
+    const options = { signal };
+    const { ultimate, registrationTime, ...info } = item.info;
+    if (listing && this.#params.writeListing) {
+      const name = `${hashPart(info.path)}.ls`;
+      await this.#files.write(name, formatListing(listing), mediaTypes.json, options);
+    }
+    if (listing && this.#params.indexDebugInfo) await writeDebugIndex(this.#files, listing, file.url, options);
+    await this.#writeNarinfo({ ...info, file }, options);
+    await writeRealisations(this.#files, item.realisations ?? [], options);
+    return bytes;
+  }
+
+  async #writeNarinfo(info: PathInfo, options: QueryOptions): Promise<void> {
+    const signed = signPathInfo(this.storeDir, info, this.#params.secretKeys);
+    const text = formatNarinfo(signed, this.storeDir);
+    await this.#files.write(narinfoName(info.path), Buffer.from(text), mediaTypes.narinfo, options);
+  }
+
+  async #verdict(info: PathInfo, options: QueryOptions): Promise<Verdict> {
+    const there = await readNarinfo(this.#files, this.storeDir, hashPart(info.path), options).catch(
+      (error: unknown) => {
+        if (error instanceof NarrowError && error.code === 'format') return error;
+        throw error;
+      },
+    );
+    if (there instanceof NarrowError) return { status: 'refused', why: there.message, hint: 'remove that narinfo' };
+    if (!there) return { status: 'missing' };
+    const verdict = compareInfos(there, info);
+    return verdict.status === 'valid' && (await this.#lacksNar(there)) ? { status: 'missing' } : verdict;
+  }
+
+  /** A narinfo whose NAR is gone or cut short (a power cut, a hand that deletes) is written again. Only where looking is cheap. */
+  async #lacksNar({ file }: PathInfo): Promise<boolean> {
+    if (!this.#files.near || !file) return false;
+    const there = await this.#files.stat(file.url);
+    return (
+      !there || (there.size !== undefined && file.size !== undefined && file.size !== 0 && there.size !== file.size)
+    );
+  }
+
+  async #infoOf(path: StorePath, signal?: AbortSignal): Promise<PathInfo> {
+    const info = (await this.pathInfos([path], { signal })).get(path);
+    if (info) return info;
+    throw new NarrowError('missing', `${path} is not in ${this.url}`, { data: { path } });
+  }
+
+  async #listing(info: PathInfo, options: QueryOptions): Promise<ReturnType<typeof parseListing> | undefined> {
+    const name = `${hashPart(info.path)}.ls`;
+    const bytes = await this.#files.read(name, maxListing, options);
+    return bytes && parseListing(bytes, `${this.url}/${name}`);
+  }
+
+  async *#range(info: PathInfo, reference: string, offset: number, length: number): AsyncGenerator<Uint8Array> {
+    const opened = await this.#files.open(reference, { offset, length });
+    if (!opened) throw this.#gone(info, reference);
+    let seen = 0;
+    for await (const chunk of opened.bytes) {
+      seen += chunk.length;
+      yield chunk;
+    }
+    if (seen === length) return;
+    throw formatError(
+      `the NAR of ${info.path} is shorter than its listing says`,
+      { source: `${this.url}/${reference}`, offset: offset + seen },
+      { expected: `${length} bytes from ${offset} on`, got: `${seen}` },
+    );
+  }
+
+  #gone(info: PathInfo, reference: string): NarrowError {
+    return new NarrowError('missing', `${this.url} has the narinfo of ${info.path}, but not its NAR ${reference}`, {
+      hint: 'take this path from another source, or have the cache repaired',
+      data: { path: info.path, url: reference },
+    });
+  }
+
+  #wrongSize(info: PathInfo, expected: number, got: number): NarrowError {
+    return new NarrowError(
+      'integrity',
+      `the NAR file of ${info.path} in ${this.url} is not what its narinfo says: expected ${expected} bytes, got ${got}`,
+      { hint: 'it is damaged; take this path from another source', data: { path: info.path, expected, got } },
+    );
+  }
+}

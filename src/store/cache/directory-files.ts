@@ -1,0 +1,179 @@
+// A cache in a directory of this machine.
+
+import { constants } from 'node:fs';
+import { open, readFile, readdir, rm, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { NarrowError, formatError, ioError } from '../../errors.ts';
+import { AtomicFile, removeStale, writeAtomically } from '../../fs/atomic-file.ts';
+import type { CacheFiles, FileStat, OpenFile, OpenFileOptions, StagedFile } from './files.ts';
+import { referenceOf } from './files.ts';
+
+/** Reads of whole NARs: few calls, and a buffer that is used again. */
+const readSize = 512 * 1024;
+
+export interface DirectoryFilesOptions {
+  /** Opens an `http(s)://` URL that a narinfo names; without credentials. */
+  readonly elsewhere?: ((url: string, options: OpenFileOptions) => Promise<OpenFile | undefined>) | undefined;
+}
+
+export class DirectoryFiles implements CacheFiles {
+  readonly url: string;
+  readonly concurrency = 16;
+  readonly near = true;
+  readonly #root: string;
+  readonly #elsewhere: DirectoryFilesOptions['elsewhere'];
+  #cleaned: Promise<void> | undefined;
+
+  constructor(root: string, { elsewhere }: DirectoryFilesOptions = {}) {
+    this.#root = root;
+    this.url = pathToFileURL(root).href.replace(/\/+$/, '');
+    this.#elsewhere = elsewhere;
+  }
+
+  async read(reference: string, limit: number): Promise<Buffer | undefined> {
+    const path = this.#pathOf(reference);
+    const bytes = await absentOr(readFile(path), 'read', path);
+    if (!bytes || bytes.length <= limit) return bytes;
+    const contrast = { expected: `at most ${limit} bytes`, got: `${bytes.length}` };
+    throw formatError('the file is too large', { source: path }, contrast);
+  }
+
+  async open(reference: string, options: OpenFileOptions = {}): Promise<OpenFile | undefined> {
+    if (isHttp(reference)) return this.#openElsewhere(reference, options);
+    const path = this.#pathOf(reference);
+    const found = await absentOr(stat(path), 'look at', path);
+    if (!found) return undefined;
+    const { offset = 0, length = Infinity, signal } = options;
+    return { size: found.size, bytes: readThrough(path, offset, Math.min(found.size, offset + length), signal) };
+  }
+
+  async stat(reference: string): Promise<FileStat | undefined> {
+    if (isHttp(reference)) return { size: undefined };
+    const path = this.#pathOf(reference);
+    const found = await absentOr(stat(path), 'look at', path);
+    return found && { size: found.size };
+  }
+
+  async write(reference: string, bytes: Uint8Array): Promise<void> {
+    await writeAtomically(this.#pathOf(reference), bytes);
+  }
+
+  async stage(): Promise<StagedFile> {
+    await (this.#cleaned ??= removeStale(join(this.#root, 'nar')));
+    const file = await AtomicFile.create(join(this.#root, 'nar/stage'));
+    return {
+      write: (chunk) => file.write(chunk),
+      commit: (reference) => file.commit(this.#pathOf(reference)),
+      [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
+    };
+  }
+
+  async *list(directory: string): AsyncGenerator<string, void, undefined> {
+    const path = join(this.#root, directory);
+    const entries = (await absentOr(readdir(path, { recursive: true, withFileTypes: true }), 'list', path)) ?? [];
+    for (const entry of entries) {
+      if (!entry.isFile()) continue;
+      const name = join(entry.parentPath, entry.name).slice(this.#root.length + 1);
+      yield referenceOf(name);
+    }
+  }
+
+  async remove(reference: string): Promise<void> {
+    const path = this.#pathOf(reference);
+    try {
+      await rm(path, { force: true });
+    } catch (error) {
+      throw ioError('remove', path, error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #openElsewhere(url: string, options: OpenFileOptions): Promise<OpenFile | undefined> {
+    if (this.#elsewhere) return this.#elsewhere(url, options);
+    throw new NarrowError('unsupported', `${this.url} keeps a NAR elsewhere, at ${url}`);
+  }
+
+  /** The path a reference means, which stays below the root whatever a narinfo says. Throws `format`. */
+  #pathOf(reference: string): string {
+    const bare = reference.replace(/[?#].*$/s, '');
+    const fail = (why: string): NarrowError =>
+      formatError(
+        'bad URL of a file in a cache',
+        { source: this.url },
+        { got: `'${reference.slice(0, 200)}', ${why}` },
+      );
+    if (/^[a-z][a-z0-9+.-]*:/i.test(bare)) throw fail('and only http and https are followed');
+    if (bare.startsWith('/')) throw fail('which is not relative to the cache');
+    const names = decode(bare)
+      ?.split('/')
+      .filter((name) => name !== '' && name !== '.');
+    if (!names || names.length === 0) throw fail('which names no file');
+    if (names.includes('..')) throw fail('which leads out of the cache');
+    if (names.some((name) => name.includes('\0'))) throw fail('which has a NUL in it');
+    return join(this.#root, ...names);
+  }
+}
+
+function isHttp(reference: string): boolean {
+  return /^https?:\/\//i.test(reference);
+}
+
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** undefined for what is not there; other failures as `io`. */
+async function absentOr<T>(result: Promise<T>, action: string, path: string): Promise<T | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw ioError(action, path, error);
+  }
+}
+
+/** Opens the file only when its bytes are asked for: what is never read holds no descriptor. */
+async function* readThrough(
+  path: string,
+  offset: number,
+  end: number,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const file = await openToRead(path);
+  try {
+    const buffer = Buffer.allocUnsafeSlow(Math.max(1, Math.min(readSize, end - offset)));
+    for (let at = offset; at < end;) {
+      signal?.throwIfAborted();
+      const bytesRead = await readSome(file, path, buffer, Math.min(buffer.length, end - at), at);
+      if (bytesRead === 0) return;
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function openToRead(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, constants.O_RDONLY);
+  } catch (error) {
+    throw ioError('open', path, error);
+  }
+}
+
+async function readSome(file: FileHandle, path: string, buffer: Buffer, length: number, at: number): Promise<number> {
+  try {
+    return (await file.read(buffer, 0, length, at)).bytesRead;
+  } catch (error) {
+    throw ioError('read', path, error);
+  }
+}

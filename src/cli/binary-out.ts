@@ -2,7 +2,7 @@
 
 import { NarrowError, isNarrowError } from '../errors.ts';
 import type { ByteSource } from '../bytes/source.ts';
-import { writeBehind } from '../fs/write-behind.ts';
+import { writeAll } from '../fs/write-all.ts';
 
 /** Throws `usage` when standard output is a terminal. */
 export function expectNoTerminal(what: string, example: string): void {
@@ -15,7 +15,7 @@ export function expectNoTerminal(what: string, example: string): void {
 /** Writes all of `source` to standard output, as fast as its reader takes it. Returns the bytes written. */
 export async function writeOut(source: ByteSource, signal: AbortSignal): Promise<number> {
   try {
-    return await writeBehind(stoppable(source, signal), 1, 'standard output');
+    return await writeAll(stoppable(source, signal), 1, 'standard output');
   } catch (error) {
     // the reader has seen enough (`| head`)
     if (isNarrowError(error, 'io') && error.data['errno'] === 'EPIPE') process.exit(0);

@@ -48,48 +48,46 @@ class LocalTree implements SyncFileTree {
     }
     if (stats.isDirectory()) return { type: 'directory' };
     if (!stats.isSymbolicLink()) throw this.#refusal(path, stats);
-    const target = this.#call('read the link', path, (at) => readlinkSync(at, { encoding: 'latin1' }));
-    return { type: 'symlink', target: target as ByteString };
+    return { type: 'symlink', target: this.#call('read the link', path, readLink) };
   }
 
   list(path: TreePath): readonly ByteString[] {
     // Strings of bytes sort as the bytes do.
-    const names = this.#call('list', path, (at) => readdirSync(at, { encoding: 'latin1' }));
-    return names.sort() as ByteString[];
+    return this.#call('list', path, readDirectory).sort();
   }
 
-  *read(path: TreePath, range: ReadRange = {}): Generator<Uint8Array, void, undefined> {
-    const where = this.#join(path);
-    const text = this.#text(path);
-    const fd = this.#call('open', path, (at) => openSync(at, OPEN_FLAGS));
+  *read(path: TreePath, { offset, length }: ReadRange = {}): Generator<Uint8Array, void, undefined> {
+    const start = offset ?? 0;
+    const expected = this.#join(path) === this.#lastPath ? this.#lastSize - start : -1;
+    const fd = this.#call('open', path, openFile);
     try {
-      const start = range.offset ?? 0;
-      let left = range.length ?? Infinity;
-      const expected = where === this.#lastPath ? this.#lastSize - start : -1;
+      let left = length ?? Infinity;
       let done = 0;
       while (left > 0) {
-        const size = readChunk(
-          fd,
-          this.#buffer,
-          Math.min(left, READ_SIZE),
-          range.offset === undefined ? null : start + done,
-          text,
-        );
+        const size = this.#fill(fd, Math.min(left, READ_SIZE), offset === undefined ? null : start + done, path);
         if (size === 0) break;
         done += size;
         left -= size;
         yield size === READ_SIZE ? this.#buffer : this.#buffer.subarray(0, size);
         if (size < READ_SIZE && done === expected) break;
       }
-      if (left > 0 && range.length !== undefined) {
-        throw new NarrowError(
-          'integrity',
-          `${text} is shorter than expected: wanted ${range.length} bytes from ${start}, got ${done}`,
-        );
-      }
+      if (left > 0 && length !== undefined) throw this.#cutShort(path, start, length, done);
     } finally {
       closeSync(fd);
     }
+  }
+
+  #fill(fd: number, length: number, position: number | null, path: TreePath): number {
+    try {
+      return readSync(fd, this.#buffer, 0, length, position);
+    } catch (error) {
+      throw ioError('read', this.#text(path), error);
+    }
+  }
+
+  #cutShort(path: TreePath, start: number, length: number, done: number): NarrowError {
+    const expected = `wanted ${length} bytes from ${start}, got ${done}`;
+    return new NarrowError('integrity', `${this.#text(path)} is shorter than expected: ${expected}`);
   }
 
   #join(path: TreePath): ByteString {
@@ -136,10 +134,14 @@ function lstatIfThere(path: OsPath): Stats | undefined {
   }
 }
 
-function readChunk(fd: number, buffer: Buffer, length: number, position: number | null, text: string): number {
-  try {
-    return readSync(fd, buffer, 0, length, position);
-  } catch (error) {
-    throw ioError('read', text, error);
-  }
+function openFile(path: OsPath): number {
+  return openSync(path, OPEN_FLAGS);
+}
+
+function readLink(path: OsPath): ByteString {
+  return readlinkSync(path, { encoding: 'latin1' }) as ByteString;
+}
+
+function readDirectory(path: OsPath): ByteString[] {
+  return readdirSync(path, { encoding: 'latin1' }) as ByteString[];
 }

@@ -30,14 +30,15 @@ function* packSync(tree: SyncFileTree, root: TreePath): Generator<Uint8Array, vo
   for (let step = walk.next(); step !== undefined; step = walk.next()) {
     if (batch.full) yield batch.take();
     const stat = tree.stat(step);
-    if (stat?.type === 'directory') walk.enter(stat, tree.list(step));
-    else walk.enter(stat);
+    walk.enter(stat, stat?.type === 'directory' ? tree.list(step) : []);
     if (stat?.type !== 'regular') continue;
     let size = 0;
     for (const chunk of tree.read(step)) {
       size += chunk.length;
       if (size > stat.size) break;
-      yield* batch.contents(chunk);
+      if (!batch.empty && !batch.holds(chunk)) yield batch.take();
+      if (batch.holds(chunk)) batch.raw(chunk);
+      else yield chunk;
     }
     walk.leaveFile(stat, size);
   }
@@ -50,14 +51,15 @@ async function* packAsync(tree: FileTree, root: TreePath): AsyncGenerator<Uint8A
   for (let step = walk.next(); step !== undefined; step = walk.next()) {
     if (batch.full) yield batch.take();
     const stat = await tree.stat(step);
-    if (stat?.type === 'directory') walk.enter(stat, await tree.list(step));
-    else walk.enter(stat);
+    walk.enter(stat, stat?.type === 'directory' ? await tree.list(step) : []);
     if (stat?.type !== 'regular') continue;
     let size = 0;
     for await (const chunk of tree.read(step)) {
       size += chunk.length;
       if (size > stat.size) break;
-      yield* batch.contents(chunk);
+      if (!batch.empty && !batch.holds(chunk)) yield batch.take();
+      if (batch.holds(chunk)) batch.raw(chunk);
+      else yield chunk;
     }
     walk.leaveFile(stat, size);
   }
@@ -172,6 +174,10 @@ class Batch {
   readonly #buffer: Buffer = Buffer.allocUnsafe(BATCH + HEADROOM);
   #length = 0;
 
+  get empty(): boolean {
+    return this.#length === 0;
+  }
+
   get full(): boolean {
     return this.#length >= BATCH;
   }
@@ -204,10 +210,8 @@ class Batch {
     this.#length += count;
   }
 
-  /** Adds contents, handing out what there is to make room, and big chunks as they are. */
-  *contents(chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
-    if (chunk.length >= DIRECT || this.#length + chunk.length > BATCH) yield this.take();
-    if (chunk.length >= DIRECT) yield chunk;
-    else this.raw(chunk);
+  /** True when there is room for these contents, and they are worth copying. What does not fit an empty batch goes past it. */
+  holds(chunk: Uint8Array): boolean {
+    return chunk.length < DIRECT && this.#length + chunk.length <= BATCH;
   }
 }

@@ -36,7 +36,7 @@ export interface ReadRange {
   readonly length?: number | undefined;
 }
 
-/** Random-access reading of one store object. Links are never followed. */
+/** Random-access reading of one store object. Links are never followed. Paths are borrowed until the call has answered. */
 export interface FileTree {
   /** What lies at `path`; undefined when there is nothing. */
   stat(path: TreePath): Awaitable<TreeStat | undefined>;

@@ -1,12 +1,10 @@
 // `make demo`: the main job on any machine, with or without Nix. A real closure, out of a store, into a signed cache,
 // over HTTP, into a second store; each step is the command a user would type, printed before it runs.
 
-import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { buildClosure } from './demo/closure.ts';
 import { serveFiles } from './demo/static-server.ts';
 import { projectDir } from './project.ts';
@@ -33,18 +31,35 @@ function say(text: string): void {
   console.log(`\n\x1b[1m${text}\x1b[0m`.replaceAll(process.stdout.isTTY ? '' : /\x1b\[\d+m/g, ''));
 }
 
-/** Prints a command as it would be typed and runs it. Returns standard output; throws when the exit status is another. */
-async function run(program: string, args: readonly string[], expected = 0): Promise<string> {
+/** Prints a command as it would be typed and runs it. Returns standard output. */
+async function run(program: string, ...args: string[]): Promise<string> {
+  const { status, output, typed } = await start(program, args, 'inherit');
+  if (status !== 0) throw new Error(`${typed}: exit status ${status}\n${output}`);
+  return output;
+}
+
+/** The same for a command that has to fail; what it says is shown shortened. */
+async function runRefused(program: string, ...args: string[]): Promise<void> {
+  const { status, output, typed } = await start(program, args, 'pipe');
+  if (status !== 1) throw new Error(`${typed}: expected exit status 1, got ${status}\n${output}`);
+  const lines = output.split('\n').slice(output.split('\n').findIndex((line) => line.startsWith('narrow: ')));
+  console.log([...lines.slice(0, 2), `  … (${lines.length - 3} lines more)`, ...lines.slice(-1)].join('\n'));
+}
+
+async function start(
+  program: string,
+  args: readonly string[],
+  stderr: 'inherit' | 'pipe',
+): Promise<{ status: number; output: string; typed: string }> {
   const typed = [program === narrow ? './narrow' : program, ...args.map(quoted)].join(' ');
   console.log(`$ ${typed}`);
-  const child = spawn(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', stderr] });
   let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text) => (output += text));
   const status = await new Promise<number>((resolve, reject) => {
     child.once('error', reject).once('close', (code) => resolve(code ?? -1));
   });
-  if (status !== expected) throw new Error(`${typed}: expected exit status ${expected}, got ${status}\n${output}`);
-  return output.trimEnd();
+  return { status, output: output.trimEnd(), typed };
 }
 
 function quoted(text: string): string {
@@ -55,33 +70,33 @@ const narrow = join(projectDir, 'narrow');
 
 async function demo(): Promise<void> {
   mkdirSync(env.HOME);
+  // else Nix, asked at the end, warns that it cannot build here
+  writeFileSync(join(env.NIX_CONF_DIR, 'nix.conf'), 'build-users-group =\n');
   say('A closure of real files: what is installed here, each package a store path that names those it needs.');
   const { root, file, paths } = await buildClosure(directory);
   console.log(`${paths} store paths, the root is ${root}`);
-  await run(narrow, ['import', '--to', 'local?root=A', '--no-check-sigs', file]);
-  const sizes = await run(narrow, ['info', '--store', 'local?root=A', '--recursive', '--size', root]);
-  console.log(sizes);
+  await run(narrow, 'import', '--to', 'local?root=A', '--no-check-sigs', file);
+  console.log(await run(narrow, 'info', '--store', 'local?root=A', '--recursive', '--size', root));
 
   say('Into a cache in a directory: zstd, signed. First the plan alone.');
-  const key = await run(narrow, ['key', 'generate', 'demo-1', '--out', 'demo.sec']);
-  const toCache = ['copy', '--from', 'local?root=A', '--to', 'file://C?compression=zstd&secret-key=demo.sec', root];
-  await run(narrow, [...toCache, '--dry-run']);
-  await run(narrow, toCache);
+  const key = await run(narrow, 'key', 'generate', 'demo-1', '--out', 'demo.sec');
+  const toCache = ['copy', '--from', 'local?root=A', '--to', 'file://C?compression=zstd&secret-key=demo.sec'];
+  await run(narrow, ...toCache, '--dry-run', root);
+  await run(narrow, ...toCache, root);
 
   await using server = await serveFiles(join(directory, 'C'));
   say(`The directory is now served at ${server.url}. A second store takes it, but not from just anybody:`);
-  const toStore = ['copy', '--from', server.url, '--to', 'local?root=B', root];
-  await run(narrow, toStore, 1);
+  const toStore = ['copy', '--from', server.url, '--to', 'local?root=B'];
+  await runRefused(narrow, ...toStore, root);
   say('With the public key trusted:');
-  await run(narrow, [...toStore, '--trusted-public-key', key, '--out-link', 'result']);
+  const trusting = ['--trusted-public-key', key];
+  await run(narrow, ...toStore, ...trusting, '--out-link', 'result', root);
   console.log(`(the web server sent ${(server.sent() / 1e6).toFixed(1)} MB)`);
   say('Once more: nothing is left to do.');
-  await run(narrow, [...toStore, '--trusted-public-key', key]);
+  await run(narrow, ...toStore, ...trusting, root);
 
   say('Every file of the second store read again, and every signature checked:');
-  console.log(
-    await run(narrow, ['verify', '--store', 'local?root=B', '--recursive', '--trusted-public-key', key, root]),
-  );
+  console.log(await run(narrow, 'verify', '--store', 'local?root=B', '--recursive', ...trusting, root));
   await askNix(root, paths);
 }
 
@@ -91,8 +106,8 @@ async function askNix(root: string, paths: number): Promise<void> {
   if (!here) return console.log('\n(nix-store is not on the PATH: not asked)');
   say('And what does Nix say?');
   const store = ['--store', join(directory, 'B')];
-  await run('nix-store', [...store, '--verify', '--check-contents']);
-  const closure = (await run('nix-store', [...store, '--query', '--requisites', root])).split('\n');
+  await run('nix-store', ...store, '--verify', '--check-contents');
+  const closure = (await run('nix-store', ...store, '--query', '--requisites', root)).split('\n');
   if (closure.length !== paths) throw new Error(`Nix finds ${closure.length} paths, expected ${paths}`);
   console.log(`${closure.length} paths, all as Nix wants them`);
 }

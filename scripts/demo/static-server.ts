@@ -9,7 +9,7 @@ import { pipeline } from 'node:stream';
 
 export interface StaticServer extends AsyncDisposable {
   readonly url: string;
-  /** Of whole answers, in bytes. */
+  /** Bytes of all answers so far. */
   readonly sent: () => number;
 }
 
@@ -17,8 +17,7 @@ export interface StaticServer extends AsyncDisposable {
 export async function serveFiles(directory: string): Promise<StaticServer> {
   let sent = 0;
   const server = createServer((request, response) => {
-    answer(directory, request, response);
-    response.on('close', () => (sent += Number(response.getHeader('content-length') ?? 0)));
+    sent += answer(directory, request, response);
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
   return {
@@ -31,19 +30,22 @@ export async function serveFiles(directory: string): Promise<StaticServer> {
   };
 }
 
-function answer(directory: string, request: IncomingMessage, response: ServerResponse): void {
+/** Returns the length of the answer's body. */
+function answer(directory: string, request: IncomingMessage, response: ServerResponse): number {
   // a URL's path has no `..` once it is parsed
   const path = decodeURIComponent(new URL(request.url ?? '/', 'http://x').pathname);
   const file = join(directory, path);
   const stats = statSync(file, { throwIfNoEntry: false });
   if (!stats?.isFile()) {
     response.writeHead(404).end();
-    return;
+    return 0;
   }
   const from = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
-  const head = { 'accept-ranges': 'bytes', 'content-length': stats.size - from };
+  const length = stats.size - from;
+  const head = { 'accept-ranges': 'bytes', 'content-length': length };
   if (from > 0) response.writeHead(206, { ...head, 'content-range': `bytes ${from}-${stats.size - 1}/${stats.size}` });
   else response.writeHead(200, head);
   if (request.method === 'HEAD') response.end();
   else pipeline(createReadStream(file, { start: from }), response, () => {});
+  return request.method === 'HEAD' ? 0 : length;
 }

@@ -15,9 +15,15 @@ const readSize = 256 * 1024;
 
 /** Written once from the start to the end, then read in any order, any number of times. */
 export class Spool implements AsyncDisposable {
+  readonly #directory: string;
   #chunks: Buffer[] = [];
   #file: FileHandle | undefined;
   #size = 0;
+
+  /** `directory` has to be there, and to have room for what comes. */
+  constructor(directory: string = tmpdir()) {
+    this.#directory = directory;
+  }
 
   /** Bytes so far. */
   get size(): number {
@@ -55,7 +61,7 @@ export class Spool implements AsyncDisposable {
   }
 
   async #append(chunk: Uint8Array): Promise<void> {
-    const directory = tmpdir();
+    const directory = this.#directory;
     try {
       if (!this.#file) {
         this.#file = await openNameless(directory);

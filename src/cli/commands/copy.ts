@@ -102,7 +102,11 @@ function rootMaker(
 }
 
 /** The plan as people read it. */
-export function planLines(plan: Plan, source: Store, destination: Store): string[] {
+export function planLines(
+  plan: Plan,
+  source: Pick<Store, 'url' | 'storeDir'>,
+  destination: Pick<Store, 'url'>,
+): string[] {
   const wire = plan.fileSize === undefined ? '' : `, ${formatBytes(plan.fileSize)} as stored there`;
   const lines = [
     `from ${source.url} to ${destination.url}: ${count(plan.total, 'path')}, ${plan.valid} there already, ` +

@@ -126,9 +126,15 @@ export interface RootedStore extends WritableStore {
   setProfile(profile: string, path: StorePath): Promise<string>;
 }
 
+export interface ListOptions extends QueryOptions {
+  /** Told of entries that cannot be read, which otherwise end the question. */
+  readonly onDamage?: ((error: Error) => void) | undefined;
+}
+
 /** A store that can tell everything it has. */
 export interface ListedStore extends Store {
-  allPaths(options?: QueryOptions): Promise<readonly StorePath[]>;
+  /** Every valid path, sorted. */
+  allPaths(options?: ListOptions): Promise<readonly StorePath[]>;
 }
 
 export function isListed(store: Store): store is ListedStore {

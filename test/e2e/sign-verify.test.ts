@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { closure, copyOfStore, keyPair } from '../lab/closures.ts';
 import type { Closure, KeyPair } from '../lab/closures.ts';
 import { nix } from '../lab/nix.ts';
+import { tempDir } from '../lab/temp.ts';
 import { fails, narrow } from './narrow.ts';
 
 const old = nix('2.8');
@@ -82,6 +83,26 @@ test('everything that is wrong is listed, and nothing else', async () => {
 test('content addresses are recomputed, self references and all', async () => {
   const ca = await closure('ca');
   assert.deepEqual(await verify('--all', '--store', ca.root).then((v) => [v.status, v.problems]), [0, []]);
+});
+
+test('a whole cache: a NAR that is another, one that is gone, a narinfo that is none', async () => {
+  const cache = join(tempDir('cache'), 'cache');
+  const url = `file://${cache}`;
+  await narrow(['copy', '--from', basic.root, '--to', `${url}?compression=none`, basic.top]);
+  assert.equal((await verify('--all', '--no-trust', '--store', url)).status, 0);
+  const [a, b, c] = [basic.named['bash'], basic.named['libc'], basic.named['ncurses']].map((path) =>
+    join(cache, `${path!.slice('/nix/store/'.length, '/nix/store/'.length + 32)}.narinfo`),
+  ) as [string, string, string];
+  const nar = (narinfo: string): string => join(cache, /^URL: (.*)$/m.exec(readFileSync(narinfo, 'utf8'))![1]!);
+  copyFileSync(nar(b), nar(a));
+  rmSync(nar(c));
+  writeFileSync(b, 'nonsense');
+  const found = await verify('--all', '--no-trust', '--store', url);
+  assert.deepEqual([found.status, found.paths], [3, basic.paths.length - 1]);
+  assert.deepEqual(
+    found.problems.map((problem) => problem.path).sort(),
+    [basic.named['bash'], basic.named['ncurses'], url].sort(),
+  );
 });
 
 test('a path that is not there is a problem, too', async () => {

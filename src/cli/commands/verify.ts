@@ -4,14 +4,15 @@ import type { Command } from 'commander';
 import { walkClosure } from '../../closure/walk.ts';
 import type { Closure } from '../../closure/walk.ts';
 import { NarrowError } from '../../errors.ts';
+import type { PathInfo } from '../../model/path-info.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import { openStore } from '../../store/open.ts';
 import { isListed } from '../../store/store.ts';
-import type { Store } from '../../store/store.ts';
+import type { ListOptions, Store } from '../../store/store.ts';
 import { makePlan } from '../../transfer/plan.ts';
 import { verifyPaths } from '../../transfer/verify.ts';
-import type { Report } from '../../transfer/verify.ts';
+import type { Problem, VerifyRequest } from '../../transfer/verify.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
 import { pathArguments, repeat, resolvePaths, storeOption } from '../options.ts';
@@ -50,45 +51,63 @@ Examples:
   narrow verify --all --store file:///srv/cache --trusted-public-key "$(narrow key public cache.sec)"
   narrow verify --all --no-trust --store 'local?root=/mnt'`;
 
+/** A problem, with the path or, for what cannot be read at all, the store. */
+type Found = Problem & { readonly path: string };
+
 async function runVerify(given: readonly string[], options: VerifyOptions, context: Context): Promise<void> {
   const { signal } = context;
   const signatures = wholeNumber(options.sigs);
   const open = openContext(context, { trustedPublicKey: options.trustedPublicKey ?? [] });
   await using store = await openStore(options.store, open);
-  const paths = options.all ? await allPaths(store, given, signal) : await resolvePaths(store, given, options.stdin);
+  const found: Found[] = [];
+  const onDamage = ({ message }: Error): void => void found.push({ path: store.url, kind: 'contents', message });
+  const paths = options.all
+    ? await allPaths(store, given, { signal, onDamage })
+    : await resolvePaths(store, given, options.stdin);
   await using _hold = await store.hold(paths);
   const { infos, missing } = await gather(store, paths, options.recursive ?? false, signal);
-  const progress = startProgress(context.stderr, context.say);
+  for (const { path, referrer } of missing) {
+    const message = `it is not in the store${referrer ? `, but ${referrer} refers to it` : ''}`;
+    found.push({ path: printStorePath(store.storeDir, path), kind: 'contents', message });
+  }
+  const trust = options.trust ? { keys: open.trustedKeys, signatures } : undefined;
+  const bytes = await check(store, infos, { contents: options.contents, trust }, found, context);
+  await print(infos.size + missing.length, bytes, found, options, context);
+}
+
+/** Checks the paths, with progress. Adds to `found`; returns the bytes that were read. */
+async function check(
+  store: Store,
+  infos: ReadonlyMap<StorePath, PathInfo>,
+  rules: Pick<VerifyRequest, 'contents' | 'trust'>,
+  found: Found[],
+  { signal, stderr, say }: Context,
+): Promise<number> {
+  const progress = startProgress(stderr, say);
   progress.event({ type: 'plan', plan: makePlan(store.storeDir, infos, new Map()) });
-  const reports: Report[] = missing.map(({ path, referrer }) => ({
-    path,
-    bytes: 0,
-    problems: [
-      { kind: 'contents', message: `it is not in the store${referrer ? `, but ${referrer} refers to it` : ''}` },
-    ],
-  }));
+  const onBytes = (path: StorePath, bytes: number): void => progress.event({ type: 'bytes', path, bytes });
+  let read = 0;
   try {
-    const running = verifyPaths({
+    for await (const { path, problems, bytes } of verifyPaths({
       store,
       infos: infos.values(),
-      contents: options.contents,
-      trust: options.trust ? { keys: open.trustedKeys, signatures } : undefined,
-      onBytes: (path, bytes) => progress.event({ type: 'bytes', path, bytes }),
+      ...rules,
+      onBytes,
       signal,
-    });
-    for await (const report of running) {
-      reports.push(report);
-      progress.event({ type: 'outcome', outcome: { status: 'added', path: report.path, bytes: report.bytes } });
+    })) {
+      read += bytes;
+      progress.event({ type: 'outcome', outcome: { status: 'added', path, bytes } });
+      for (const problem of problems) found.push({ path: printStorePath(store.storeDir, path), ...problem });
     }
   } finally {
     progress.stop();
   }
-  await print(store, reports, options, context);
+  return read;
 }
 
-async function allPaths(store: Store, given: readonly string[], signal: AbortSignal): Promise<readonly StorePath[]> {
+async function allPaths(store: Store, given: readonly string[], how: ListOptions): Promise<readonly StorePath[]> {
   if (given.length > 0) throw new NarrowError('usage', '--all takes no paths');
-  if (isListed(store)) return store.allPaths({ signal });
+  if (isListed(store)) return store.allPaths(how);
   throw new NarrowError('unsupported', `${store.url} cannot list what it has`, {
     hint: 'name the paths, with -r for all they refer to',
   });
@@ -111,19 +130,16 @@ function wholeNumber(text = '0'): number {
 }
 
 async function print(
-  store: Store,
-  reports: readonly Report[],
+  paths: number,
+  bytes: number,
+  problems: readonly Found[],
   options: VerifyOptions,
   context: Context,
 ): Promise<void> {
-  const bytes = reports.reduce((sum, report) => sum + report.bytes, 0);
-  const problems = reports.flatMap(({ path, problems: found }) =>
-    found.map((problem) => ({ path: printStorePath(store.storeDir, path), ...problem })),
-  );
-  const bad = reports.filter((report) => report.problems.length > 0).length;
-  if (options.json) await context.out(JSON.stringify({ paths: reports.length, bytes, problems }));
+  const bad = new Set(problems.map((problem) => problem.path)).size;
+  if (options.json) await context.out(JSON.stringify({ paths, bytes, problems }));
   else for (const { path, kind, message } of problems) await context.out(`${path}: ${kind}: ${message}`);
   const verdict = bad === 0 ? 'all is well' : `${count(problems.length, 'problem')} in ${count(bad, 'path')}`;
-  if (!options.json) context.say(`checked ${count(reports.length, 'path')}, ${formatBytes(bytes)} read: ${verdict}`);
-  if (bad > 0) context.status = problems.some((p) => p.kind === 'unreadable') ? 1 : 3;
+  if (!options.json) context.say(`checked ${count(paths, 'path')}, ${formatBytes(bytes)} read: ${verdict}`);
+  if (bad > 0) context.status = problems.some((problem) => problem.kind === 'unreadable') ? 1 : 3;
 }

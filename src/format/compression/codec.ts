@@ -33,7 +33,7 @@ export function faultsOf(encoding: string, source: string | undefined): Faults {
 }
 
 /** Bytes handed to a compressor at a time: large enough that the way to another thread and back does not matter. */
-const stageSize = 128 * 1024;
+const stageSize = 256 * 1024;
 
 /**
  * Gathers borrowed chunks into buffers of its own, which stay untouched while the next one is filled: a compressor may

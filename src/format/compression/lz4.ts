@@ -22,13 +22,13 @@ function liblz4(): Lz4 {
   if (loaded) return loaded;
   const library = loadLibrary('liblz4.so.1', 'lz4', 'liblz4-1');
   loaded = {
-    create: library.func('LZ4F_createDecompressionContext', 'ssize_t', ['void *', 'unsigned int']) as Lz4['create'],
-    free: library.func('LZ4F_freeDecompressionContext', 'ssize_t', ['uintptr_t']) as Lz4['free'],
+    create: library.func('LZ4F_createDecompressionContext', 'int64_t', ['void *', 'unsigned int']) as Lz4['create'],
+    free: library.func('LZ4F_freeDecompressionContext', 'int64_t', ['uintptr_t']) as Lz4['free'],
     decompress: onThread(
-      library.func('LZ4F_decompress', 'ssize_t', ['uintptr_t', 'void *', 'void *', 'void *', 'void *', 'void *']),
+      library.func('LZ4F_decompress', 'int64_t', ['uintptr_t', 'void *', 'void *', 'void *', 'void *', 'void *']),
     ),
-    isError: library.func('LZ4F_isError', 'unsigned int', ['ssize_t']) as Lz4['isError'],
-    errorName: library.func('LZ4F_getErrorName', 'str', ['ssize_t']) as Lz4['errorName'],
+    isError: library.func('LZ4F_isError', 'unsigned int', ['int64_t']) as Lz4['isError'],
+    errorName: library.func('LZ4F_getErrorName', 'str', ['int64_t']) as Lz4['errorName'],
   };
   return loaded;
 }

@@ -20,7 +20,7 @@ export interface Library {
 
 /** The part of koffi that is used here. */
 interface Koffi {
-  load(path: string): Library;
+  load(path: string, options: { readonly deep: boolean }): Library;
   address(buffer: Buffer): bigint;
 }
 
@@ -41,7 +41,8 @@ export function loadLibrary(soname: string, encoding: string, debian: string): L
   let cause: unknown;
   for (const file of [...dirs.map((dir) => join(dir, soname)), soname]) {
     try {
-      return ffi().load(file);
+      // Node exports symbols of its own zstd, zlib and brotli: without `deep` a library's calls to itself would end there
+      return ffi().load(file, { deep: true });
     } catch (error) {
       cause = error;
     }
@@ -80,7 +81,7 @@ export async function* throughStepper(
   using stepper = open();
   const output = Buffer.allocUnsafeSlow(outputSize);
   let offset = 0;
-  for await (const input of staged(source, signal)) {
+  for await (const input of ahead(staged(source, signal))) {
     for (let at = 0; at < input.length;) {
       const { read, written } = await stepper.step(at === 0 ? input : input.subarray(at), output, false);
       if (written > 0) yield output.subarray(0, written);
@@ -94,6 +95,24 @@ export async function* throughStepper(
     if (step.written > 0) yield output.subarray(0, step.written);
     else if (!step.ended) throw faults.truncated(offset);
     ended = step.ended;
+  }
+}
+
+/** Asks for the next staged buffer while the library still works on this one. */
+async function* ahead(buffers: AsyncGenerator<Buffer, void, undefined>): AsyncGenerator<Buffer, void, undefined> {
+  let next = buffers.next();
+  try {
+    for (;;) {
+      const { value, done } = await next;
+      if (done === true || value === undefined) return;
+      next = buffers.next();
+      // looked at when this buffer is done with; until then a failure is not unheard
+      next.catch(() => {});
+      yield value;
+    }
+  } finally {
+    await next.catch(() => {});
+    await buffers.return();
   }
 }
 
@@ -125,6 +144,10 @@ export class StreamStruct {
   constructor(layout: StreamLayout) {
     this.memory = Buffer.allocUnsafeSlow(Math.max(layout.size, 128)).fill(0);
     this.#layout = layout;
+  }
+
+  address(): bigint {
+    return ffi().address(this.memory);
   }
 
   aim(input: Buffer, output: Buffer): void {

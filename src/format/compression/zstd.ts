@@ -1,38 +1,13 @@
-// Zstandard (RFC 8878) by node:zlib. New Nix writes a frame for each 16 MiB, and Node's decoder silently drops what follows
-// the end of a frame within the same chunk: so frames are told apart here and handed over one by one.
+// Zstandard (RFC 8878), all frames of a stream: by the system's libzstd, or where there is none by Node's own.
 
-import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
-import { faultsOf } from './codec.ts';
 import type { Codec } from './codec.ts';
-import { throughEngine } from './engine.ts';
-import type { Engine } from './engine.ts';
-import { FrameScanner } from './zstd-frames.ts';
-import type { DecodeOptions, EncodeOptions } from '../compression.ts';
-import type { ByteSource } from '../../bytes/source.ts';
+import { decodeByLibrary, encodeByLibrary, hasLibzstd } from './zstd-native.ts';
+import { decodeByZlib, encodeByZlib } from './zstd-zlib.ts';
 
-const chunkSize = 128 * 1024;
-
-function decodeZstd(source: ByteSource, options: DecodeOptions): ByteSource {
-  const faults = faultsOf('zstd', options.source);
-  const scanner = new FrameScanner(faults);
-  const engine: Engine = {
-    transform: createZstdDecompress({ chunkSize }),
-    cut: (bytes) => scanner.cut(bytes),
-    finish: () => scanner.finish(),
-    explain: (error, offset) => faults.corrupt(offset, error.message),
-  };
-  return throughEngine(engine, source, options.signal);
-}
-
-function encodeZstd(source: ByteSource, options: EncodeOptions): ByteSource {
-  const { level = 3, threads = 1, size } = options;
-  const params: Record<number, number> = {
-    [constants.ZSTD_c_compressionLevel]: level,
-    [constants.ZSTD_c_checksumFlag]: 1,
-    ...(threads > 1 && { [constants.ZSTD_c_nbWorkers]: threads }),
-  };
-  const transform = createZstdCompress({ chunkSize, params, ...(size !== undefined && { pledgedSrcSize: size }) });
-  return throughEngine({ transform, explain: (error) => error }, source, options.signal);
-}
-
-export const zstd: Codec = { name: 'zstd', suffix: '.zst', decode: decodeZstd, encode: encodeZstd, levels: [-50, 22] };
+export const zstd: Codec = {
+  name: 'zstd',
+  suffix: '.zst',
+  decode: (source, options) => (hasLibzstd() ? decodeByLibrary(source, options) : decodeByZlib(source, options)),
+  encode: (source, options) => (hasLibzstd() ? encodeByLibrary(source, options) : encodeByZlib(source, options)),
+  levels: [-50, 22],
+};

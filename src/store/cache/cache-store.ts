@@ -170,12 +170,15 @@ export class CacheStore implements WritableStore {
     const { signal, onBytes } = options;
     const cores = availableParallelism();
     const threads = this.#params.parallel ? cores : 1;
-    const xzSlots = new Slots(this.#params.parallel ? 1 : cores);
+    // xz keeps a core and 94 MB for each stream; of zstd one more than cores hides the waiting, and yet more fight for cache
+    const xz = new Slots(this.#params.parallel ? 1 : cores);
+    const others = new Slots(cores + 1);
+    const encoders = (encoding: string): Slots => (encoding === 'xz' ? xz : others);
     return {
       begin: (item) => this.#begin(item, options),
       write: (item) => {
         const report = onBytes && ((bytes: number) => onBytes(item.info.path, bytes));
-        return writeNar(this.#files, item, { params: this.#params, threads, xzSlots, signal, onBytes: report });
+        return writeNar(this.#files, item, { params: this.#params, threads, encoders, signal, onBytes: report });
       },
       has: async (path) => (await this.#files.stat(narinfoName(path), { signal })) !== undefined,
       finish: (item, written) => this.#finish(item, written, signal),

@@ -25,8 +25,8 @@ export interface WriteNarOptions extends FileOptions {
   readonly params: CacheParams;
   /** Threads for this one NAR. */
   readonly threads: number;
-  /** xz keeps a core and 94 MB for each stream: so many at once. */
-  readonly xzSlots: Slots;
+  /** How many streams of this encoding are written at once. */
+  readonly encoders: (encoding: string) => Slots;
   readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
@@ -67,9 +67,8 @@ async function fill(
 ): Promise<string> {
   const untouched = nar.encoding !== 'none' || item.info.file?.compression === 'none';
   const target = options.params.compression ?? (untouched ? nar.encoding : defaultCompression);
-  if (target === 'xz' && nar.encoding !== 'xz')
-    await options.xzSlots.run(() => recode(staged, item, nar, target, listing, options));
-  else if (target !== nar.encoding) await recode(staged, item, nar, target, listing, options);
+  if (target !== nar.encoding)
+    await options.encoders(target).run(() => recode(staged, item, nar, target, listing, options));
   else if (nar.hash && nar.encoding !== 'none' && !listing) await passThrough(staged, item, nar, options);
   else await passVerified(staged, item, nar, listing, options);
   return target;

@@ -110,8 +110,7 @@ async function itemsFor(
   closure: ReadonlyMap<StorePath, PathInfo>,
   signal: AbortSignal | undefined,
 ): Promise<AsyncIterable<Item>> {
-  const addressed = [...closure.values()].filter((info) => info.ca);
-  const realisations = addressed.length === 0 ? [] : await source.realisations(addressed, { signal });
+  const realisations = await source.realisations([...closure.values()], { signal });
   const byPath = Map.groupBy(realisations, (r) => r.outPath);
   const missing = new Set(plan.missing.map((info) => info.path));
   const incomplete = await lacking(destination, closure, missing, byPath, signal);

@@ -13,7 +13,7 @@ const project = join(import.meta.dirname, '..');
 /** Folders whose tests want a process of their own: they change mounts, limits or signals, or leave children. */
 const isolated = /^test\/(interop|e2e|faults|lab)\//;
 /** No test may take longer than this many milliseconds. */
-const timeout = 600_000;
+const timeout = Number(process.env['TEST_TIMEOUT'] ?? 300_000);
 
 // the declarations leave one out
 type Counts = EventData.TestSummary['counts'] & { failed: number };
@@ -48,7 +48,8 @@ async function runFiles(files: readonly string[], isolation: 'none' | 'process')
     isolation,
     concurrency,
     timeout,
-    ...(isolation === 'process' && { execArgv: ['--disable-warning=ExperimentalWarning'] }),
+    // a program that a failed test left running is not to keep its file's process
+    ...(isolation === 'process' && { execArgv: ['--disable-warning=ExperimentalWarning', '--test-force-exit'] }),
   });
   stream.on('test:pass', (data) => note(data, false));
   stream.on('test:fail', (data) => note(data, true));

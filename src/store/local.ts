@@ -85,6 +85,8 @@ export class LocalStore implements RootedStore {
   readonly #policy: TrustPolicy;
   /** Roots of what was added, for as long as the store is open. */
   #roots: RootsHandle | undefined;
+  /** Calls of `add` that run. */
+  #adding = 0;
 
   constructor(directories: LocalDirectories, options: LocalOptions) {
     this.url = directories.url;
@@ -208,7 +210,12 @@ export class LocalStore implements RootedStore {
       options,
       signal,
     );
-    yield* runPipelines(adder, items, abort, signal);
+    this.#adding++;
+    try {
+      yield* runPipelines(adder, items, abort, signal);
+    } finally {
+      if (--this.#adding === 0) this.#database.release();
+    }
   }
 
   async addSignatures(path: StorePath, narHash: Hash, signatures: readonly string[]): Promise<void> {
@@ -228,7 +235,7 @@ export class LocalStore implements RootedStore {
     using held = await this.#holdValid(path);
     void held;
     const { warn, signal } = this.#options;
-    return setGeneration(this.directories, profile, path, {
+    return await setGeneration(this.directories, profile, path, {
       signal,
       onWait: () => warn(`waiting for the lock on profile ${profile}`),
     });

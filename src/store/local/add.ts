@@ -1,5 +1,6 @@
 // Adding: several paths at once are unpacked, each under its lock and a temporary root, and registered after their references.
 
+import { readFileSync } from 'node:fs';
 import { NarrowError, isNarrowError } from '../../errors.ts';
 import { DeletedLock } from '../../fs/lock.ts';
 import { formatHash } from '../../model/hash.ts';
@@ -30,8 +31,21 @@ export interface AddContext {
 
 /** Pipelines at once: decoding and reading happen beside the unpacking, which is synchronous. */
 export const PIPELINES = 4;
-/** Paths that are held locked at once, each with a descriptor; more wait until their references are registered. */
-export const HELD_PATHS = 16;
+/** Most paths that are held locked at once, each with a descriptor, until their references are registered. */
+const MOST_HELD = 200;
+/** Descriptors that are left for everything else. */
+const RESERVED_DESCRIPTORS = 44;
+
+/** How many paths may be held: half of the descriptors that this process may have. */
+export function heldPaths(): number {
+  let limit = 1024;
+  try {
+    limit = Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? limit);
+  } catch {
+    // Without /proc the usual limit is as good a guess.
+  }
+  return Math.max(PIPELINES, Math.min(MOST_HELD, Math.floor((limit - RESERVED_DESCRIPTORS) / 2)));
+}
 
 type Result = { readonly ok: true } | { readonly ok: false; readonly error: Error };
 
@@ -82,7 +96,7 @@ export class Adder {
   async #add(item: Item, unpacked: () => void, queued: () => void): Promise<Outcome> {
     const { info } = item;
     const { storeDir, realDir, roots, warn } = this.#context;
-    if (this.#fatal) throw this.#fatal;
+    this.#expectRoom();
     this.#expectTrusted(item);
     await this.#expectReferences(info);
     const full = [info.path, ...info.references].map((path) => printStorePath(storeDir, path));
@@ -92,14 +106,15 @@ export class Adder {
       onWait: () => warn(`waiting for the lock on ${realDir}/${info.path}`),
     });
     void lock;
-    if (this.#fatal) throw this.#fatal;
+    this.#expectRoom();
     const known = await this.#known(info);
     const realisations = item.realisations ?? [];
     if (known && !this.#options.repair) {
       if (realisations.length > 0) await this.#registrar.register({ realisations });
       return { status: 'valid', path: info.path, bytes: 0 };
     }
-    return this.#unpack(item, known, unpacked, queued);
+    // Awaited, or the lock would end before the work does.
+    return await this.#unpack(item, known, unpacked, queued);
   }
 
   async #unpack(item: Item, known: PathInfo | undefined, unpacked: () => void, queued: () => void): Promise<Outcome> {
@@ -128,6 +143,10 @@ export class Adder {
       throw error;
     }
     return { status: 'added', path: info.path, bytes: narSize };
+  }
+
+  #expectRoom(): void {
+    if (this.#fatal) throw this.#fatal;
   }
 
   #expectTrusted({ info, realisations = [] }: Item): void {

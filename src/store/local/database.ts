@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { NarrowError, ioError } from '../../errors.ts';
 import { FileLock, poll } from '../../fs/lock.ts';
 import type { LockOptions } from '../../fs/lock.ts';
-import { Connection, isBusy, openReader, openWriter } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { isBusy, openReader, openWriter } from './connection.ts';
 import { hasSchema, schema, schemaVersion } from './schema.ts';
 
 export interface DatabaseOptions {
@@ -74,6 +75,13 @@ export class Database implements Disposable {
     if (this.#writer) return Promise.resolve(this.#writer);
     this.#opening ??= this.#open(signal).finally(() => (this.#opening = undefined));
     return this.#opening;
+  }
+
+  /** Gives the big lock back: a Nix that wants to change the schema waits for all who hold it. Reading goes on. */
+  release(): void {
+    this.#writer?.[Symbol.dispose]();
+    this.#bigLock?.[Symbol.dispose]();
+    this.#writer = this.#bigLock = undefined;
   }
 
   [Symbol.dispose](): void {

@@ -12,7 +12,8 @@ import { printStorePath } from '../../model/store-path.ts';
 
 export interface RootPlaces {
   readonly storeDir: StoreDir;
-  readonly stateDir: string;
+  /** Where the link is registered; without it that is somebody else's to do (a daemon's). */
+  readonly stateDir?: string | undefined;
 }
 
 /** Makes `link` point to the path, and a root. Throws `refused` for what must not be replaced. The path is held. */
@@ -23,6 +24,7 @@ export function makeRoot({ storeDir, stateDir }: RootPlaces, link: string, path:
   }
   expectReplaceable(absolute, storeDir);
   replaceLink(absolute, printStorePath(storeDir, path));
+  if (stateDir === undefined) return absolute;
   const name = encodeBase32(hashBytes(absolute, 'sha1').bytes);
   replaceLink(join(stateDir, 'gcroots/auto', name), absolute);
   return absolute;

@@ -2,7 +2,7 @@
 
 import type { Item, Outcome } from '../store.ts';
 import type { Adder } from './add.ts';
-import { HELD_PATHS, PIPELINES } from './add.ts';
+import { PIPELINES, heldPaths } from './add.ts';
 
 /**
  * Adds all `items` (references first). Leaving the loop early, or an abort (`signal`, which `abort` triggers too), ends what
@@ -52,6 +52,7 @@ async function feed(
 ): Promise<void> {
   const pulse = new Pulse();
   const running = new Set<Promise<void>>();
+  const most = heldPaths();
   let unpacking = 0;
   let failure: { readonly error: unknown } | undefined;
   const start = (item: Item): void => {
@@ -74,7 +75,7 @@ async function feed(
   try {
     for (let item = await nextOf(iterator, signal); item; item = await nextOf(iterator, signal)) {
       start(item);
-      while (!failure && !signal.aborted && (unpacking >= PIPELINES || running.size >= HELD_PATHS)) await pulse.next();
+      while (!failure && !signal.aborted && (unpacking >= PIPELINES || running.size >= most)) await pulse.next();
       if (failure) break;
       signal.throwIfAborted();
     }

@@ -2,7 +2,7 @@
 
 import type { Realisation } from '../../model/realisation.ts';
 import type { StoreDir } from '../../model/store-path.ts';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Database } from './database.ts';
 import { writeRealisations } from './realisations.ts';
 import type { Registration } from './register.ts';
@@ -20,8 +20,6 @@ interface Queued {
   readonly reject: (error: unknown) => void;
 }
 
-/** Milliseconds during which small paths gather for one transaction. */
-const GATHER = 10;
 const LARGEST_BATCH = 500;
 
 export class Registrar {
@@ -48,7 +46,8 @@ export class Registrar {
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
-      await sleep(GATHER);
+      // Whatever gets ready meanwhile goes into the same transaction.
+      await nextTurn();
       const batch = this.#queue.splice(0, LARGEST_BATCH);
       try {
         await this.#commit(batch);

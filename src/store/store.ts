@@ -19,6 +19,8 @@ export interface Abilities {
   readonly encodings: boolean;
   /** Its paths carry signatures that must be checked by whoever takes them; false where the user trusts the sender. */
   readonly trusted: boolean;
+  /** It signs what is added with keys of its own. */
+  readonly signs?: boolean;
   /** Where the bytes come from, for the order of several sources: smaller is asked first. */
   readonly priority: number;
 }
@@ -58,6 +60,11 @@ export interface Store extends AsyncDisposable {
   pathByHashPart(hashPart: string, options?: QueryOptions): Promise<StorePath | undefined>;
   /** The NAR of a path whose info came from this store. */
   open(info: PathInfo, options?: OpenOptions): Promise<OpenNar>;
+  /**
+   * These will be opened, about in this order: a store behind a line with latency asks for them ahead. Others need not
+   * have it.
+   */
+  expect?(infos: readonly PathInfo[]): void;
   /** The path's files with random access. */
   tree(info: PathInfo, options?: QueryOptions): Promise<FileTree>;
   /** Keeps the paths from being collected until disposed. They need not exist yet. */

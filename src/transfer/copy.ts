@@ -114,6 +114,7 @@ async function itemsFor(
   const byPath = Map.groupBy(realisations, (r) => r.outPath);
   const missing = new Set(plan.missing.map((info) => info.path));
   const incomplete = await lacking(destination, closure, missing, byPath, signal);
+  source.expect?.([...closure.values()].filter((info) => missing.has(info.path)));
   return (async function* () {
     for (const info of closure.values()) {
       if (!missing.has(info.path) && !incomplete.has(info.path)) continue;

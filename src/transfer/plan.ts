@@ -47,8 +47,9 @@ export function makePlan(
   for (const info of closure.values()) {
     const verdict = verdicts.get(info.path) ?? { status: 'missing' };
     if (verdict.status === 'missing') missing.push(info);
-    else if (verdict.status === 'differs') differs.push({ path: info.path, why: verdict.why });
-    else if (verdict.status === 'refused') refused.push({ path: info.path, why: verdict.why, hint: verdict.hint });
+    else if (verdict.status === 'differs') differs.push({ path: info.path, why: withoutPath(info.path, verdict.why) });
+    else if (verdict.status === 'refused')
+      refused.push({ path: info.path, why: withoutPath(info.path, verdict.why), hint: verdict.hint });
     else if (verdict.newSignatures.length > 0) toSign.push({ info, signatures: verdict.newSignatures });
   }
   const known = missing.every((i) => i.file?.size !== undefined);
@@ -65,22 +66,29 @@ export function makePlan(
   };
 }
 
-/** Throws `refused` when the destination will not take a path, naming up to ten. */
+/** Verdicts name their path, which stands beside them here. */
+function withoutPath(path: StorePath, why: string): string {
+  return why.startsWith(`${path} `) ? why.slice(path.length + 1) : why;
+}
+
+/** The same reason is told once, with up to `shown` of its paths. */
+export function groupedByReason(rows: readonly Refusal[], shown: number): string[] {
+  return [...Map.groupBy(rows, (row) => row.why)].flatMap(([why, group]) => {
+    const more = group.length > shown ? [`    and ${group.length - shown} more`] : [];
+    const paths = group.slice(0, shown).map((row) => `    ${row.path}`);
+    return group.length === 1
+      ? [`  ${group[0]!.path} ${why}`]
+      : [`  ${group.length} paths: each ${why}`, ...paths, ...more];
+  });
+}
+
+/** Throws `refused` when the destination will not take a path, with the reasons and some of the paths. */
 export function expectAccepted(plan: Plan, destination: string): void {
   const [first] = plan.refused;
   if (!first) return;
-  const shown = plan.refused.slice(0, 10).map((r) => `\n  ${r.path}: ${r.why}`);
-  const more = plan.refused.length > 10 ? `\n  and ${plan.refused.length - 10} more` : '';
-  throw new NarrowError(
-    'refused',
-    `${destination} would refuse ${plural(plan.refused.length)} of the closure${shown.join('')}${more}`,
-    {
-      hint: first.hint,
-      data: { refused: plan.refused },
-    },
-  );
-}
-
-function plural(n: number): string {
-  return n === 1 ? 'one path' : `${n} paths`;
+  const what = `${destination} would refuse ${plan.refused.length} of ${plan.total} paths`;
+  throw new NarrowError('refused', [what, ...groupedByReason(plan.refused, 5)].join('\n'), {
+    hint: first.hint,
+    data: { refused: plan.refused },
+  });
 }

@@ -11,11 +11,11 @@ import type { Store, WritableStore } from '../../store/store.ts';
 import { resumable } from '../../store/wrap/resumable.ts';
 import { copyClosure } from '../../transfer/copy.ts';
 import type { CopyResult } from '../../transfer/copy.ts';
-import type { Plan } from '../../transfer/plan.ts';
 import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
 import { pathArguments, resolvePaths, trustOptions } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
+import { planLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
 
 interface CopyOptions extends TrustOptions {
@@ -72,7 +72,7 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
       onEvent(event) {
         progress.event(event);
         if (event.type === 'plan' && !options.json)
-          for (const line of planLines(event.plan, source, destination)) context.say(line);
+          for (const line of planLines(event.plan, source, destination, options.dryRun ?? false)) context.say(line);
       },
     });
   } finally {
@@ -99,30 +99,6 @@ function rootMaker(
     if (outLink !== undefined) await destination.addRoot(outLink, roots[0]!);
     if (profile !== undefined) await destination.setProfile(profile, roots[0]!);
   };
-}
-
-/** The plan as people read it. */
-export function planLines(
-  plan: Plan,
-  source: Pick<Store, 'url' | 'storeDir'>,
-  destination: Pick<Store, 'url'>,
-): string[] {
-  const wire = plan.fileSize === undefined ? '' : `, ${formatBytes(plan.fileSize)} as stored there`;
-  const lines = [
-    `from ${source.url} to ${destination.url}: ${count(plan.total, 'path')}, ${plan.valid} there already, ` +
-      `${plan.missing.length} to copy (${formatBytes(plan.narSize)} of NARs${wire})`,
-  ];
-  if (plan.unsigned > 0) lines.push(`  ${count(plan.unsigned, 'path')} without a signature`);
-  if (plan.toSign.length > 0)
-    lines.push(`  ${count(plan.toSign.length, 'path')} there already will get a signature added`);
-  const told = (what: string, rows: Plan['differs']): void => {
-    for (const row of rows.slice(0, 10))
-      lines.push(`  ${what}: ${printStorePath(source.storeDir, row.path)}: ${row.why}`);
-    if (rows.length > 10) lines.push(`  ${what}: ${rows.length - 10} more`);
-  };
-  told('differs', plan.differs);
-  told('refused', plan.refused);
-  return lines;
 }
 
 function summary({ plan, outcomes, bytes }: CopyResult, seconds: number): string {

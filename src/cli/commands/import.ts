@@ -31,7 +31,7 @@ import { repeat, trustOptions } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { startProgress } from '../output/progress.ts';
 import type { Progress } from '../output/progress.ts';
-import { planLines } from './copy.ts';
+import { planLines } from '../output/plan.ts';
 
 interface ImportOptions extends TrustOptions {
   readonly to: string;
@@ -196,9 +196,7 @@ async function importScanned(job: Job, bytes: RandomBytes, objects: readonly Sca
       progress.event(event);
       if (event.type !== 'plan' || options.json || !options.spool) return;
       const source = { url: bytes.name, storeDir: destination.storeDir };
-      // refusals are the error that follows
-      const plan = options.dryRun ? event.plan : { ...event.plan, refused: [] };
-      for (const line of planLines(plan, source, destination)) context.say(line);
+      for (const line of planLines(event.plan, source, destination, options.dryRun ?? false)) context.say(line);
     },
   });
   return { paths: [...new Set(objects.map((object) => object.info.path))], copy };

@@ -67,7 +67,7 @@ export class CacheStore implements WritableStore {
   constructor({ files, params, storeDir, priority, warn, create }: CacheStoreOptions) {
     this.url = files.url;
     this.storeDir = storeDir;
-    this.abilities = { ranges: true, encodings: true, trusted: false, priority };
+    this.abilities = { ranges: true, encodings: true, trusted: false, signs: params.secretKeys.length > 0, priority };
     this.#files = files;
     this.#params = params;
     this.#warn = warn;

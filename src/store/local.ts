@@ -175,8 +175,9 @@ export class LocalStore implements RootedStore {
   }
 
   async realisations(paths: readonly PathInfo[], options?: QueryOptions): Promise<Realisation[]> {
-    // Input-addressed outputs have realisations, too, where others were built on them.
-    const outputs = paths.map((info) => info.path);
+    // Where ca-derivations is enabled Nix writes a row for input-addressed outputs, too, which says nothing new.
+    const outputs = paths.filter((info) => info.ca).map((info) => info.path);
+    if (outputs.length === 0) return [];
     return (await this.#database.read((db) => readRealisations(db, this.storeDir, outputs), options)) ?? [];
   }
 

@@ -41,6 +41,7 @@ class ResumingBody implements AsyncIterable<Uint8Array> {
   readonly #retry: RetryPolicy;
   readonly #signal: AbortSignal | undefined;
   readonly #end: number;
+  readonly #start: number;
   /** Position in the file of the next byte that the reader gets. */
   #at: number;
   #answer: HttpAnswer | undefined;
@@ -54,7 +55,8 @@ class ResumingBody implements AsyncIterable<Uint8Array> {
     this.#url = url;
     this.#retry = retry;
     this.#signal = signal;
-    this.#at = range.offset ?? 0;
+    this.#start = range.offset ?? 0;
+    this.#at = this.#start;
     this.#end = range.length === undefined ? Infinity : this.#at + range.length;
   }
 
@@ -87,8 +89,8 @@ class ResumingBody implements AsyncIterable<Uint8Array> {
       } catch (error) {
         this.#signal?.throwIfAborted();
         if (this.#at - before >= progress) tries = 1;
-        if (!this.#resumable || !isTransientFailure(error) || tries >= this.#retry.attempts)
-          throw this.#broken(error, tries);
+        const resumable = this.#resumable || this.#at === this.#start;
+        if (!resumable || !isTransientFailure(error) || tries >= this.#retry.attempts) throw this.#broken(error, tries);
         await pause(retryDelay(this.#retry, tries, {}), this.#signal);
         await this.#resume();
       }
@@ -111,19 +113,23 @@ class ResumingBody implements AsyncIterable<Uint8Array> {
     if (this.#at < wanted) throw Object.assign(new Error('the connection ended early'), { code: 'UND_ERR_SOCKET' });
   }
 
-  /** Asks for the rest. Throws `unavailable` when it is not the rest of the same file. */
+  /** Asks for the rest, or for all of it while the reader has got nothing. Throws `unavailable` when the file is another. */
   async #resume(): Promise<void> {
-    const answer = await this.#send({
-      ...this.#rangeHeader(),
-      ...(this.#etag !== undefined && { 'if-range': this.#etag }),
-    });
-    const span = spanOf(answer.headers);
-    const same =
-      answer.status === 206 && span?.start === this.#at && (this.size === undefined || span.total === this.size);
-    if (!same || (this.#etag !== undefined && strongTag(answer.headers) !== this.#etag)) {
-      await answer.body.dump().catch(() => {});
-      throw this.#changed('the rest of the same file', `status ${answer.status}`);
+    if (this.#at === this.#start) {
+      if (!(await this.start())) throw this.#changed('the file', 'that it is missing');
+      return;
     }
+    const tag = this.#etag;
+    const answer = await this.#send({ ...this.#rangeHeader(), ...(tag !== undefined && { 'if-range': tag }) });
+    const { status, headers } = answer;
+    const span = status === 206 ? spanOf(headers) : wholeOf(headers);
+    const start = status === 206 ? this.#at : 0;
+    const same = span?.start === start && (this.size === undefined || span.total === this.size);
+    if (meaningOf(status) !== 'ok' || !same || strongTag(headers) !== tag) {
+      await answer.body.dump().catch(() => {});
+      throw this.#changed('the rest of the same file', `status ${status}`);
+    }
+    this.#skip = this.#at - start;
     this.#answer = answer;
   }
 
@@ -170,6 +176,15 @@ function spanOf(
 ): { readonly start: number; readonly total: number | undefined } | undefined {
   const match = /^bytes ([0-9]+)-[0-9]+\/([0-9]+|\*)$/.exec(String(headers['content-range'] ?? ''));
   return match ? { start: Number(match[1]), total: match[2] === '*' ? undefined : Number(match[2]) } : undefined;
+}
+
+/** An answer with all of the file, unless it is encoded: then its positions are others. */
+function wholeOf(
+  headers: IncomingHttpHeaders,
+): { readonly start: number; readonly total: number | undefined } | undefined {
+  if (encodingOf(headers) !== undefined) return undefined;
+  const length = headers['content-length'];
+  return { start: 0, total: length === undefined ? undefined : Number(length) };
 }
 
 /** Weak tags do not promise equal bytes. */

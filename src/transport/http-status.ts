@@ -38,7 +38,7 @@ export function statusError(method: string, url: string, status: number, tries: 
   const message = failureText(method, url, `${statusText(status)}${after}`);
   const data = { url, method, status, tries };
   const upload = method === 'PUT' || method === 'DELETE';
-  if (status === 401 || status === 407 || (status === 403 && upload)) {
+  if (status === 401 || status === 407 || status === 403) {
     const hint = 'give a login for this host in the netrc file (nix.conf: netrc-file), or NARROW_BEARER_TOKEN';
     return new NarrowError('refused', message, { hint, data });
   }

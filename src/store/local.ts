@@ -215,7 +215,7 @@ export class LocalStore implements RootedStore {
     try {
       yield* runPipelines(adder, items, abort, signal);
     } finally {
-      if (--this.#adding === 0) this.#database.release();
+      if (--this.#adding === 0) await this.#database.release();
     }
   }
 

@@ -23,6 +23,8 @@ export class Database implements Disposable {
   #writer: Connection | undefined;
   #opening: Promise<Connection> | undefined;
   #bigLock: FileLock | undefined;
+  /** Ends when the last change that was asked for has: one connection has one transaction. Never rejects. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -52,8 +54,21 @@ export class Database implements Disposable {
     });
   }
 
-  /** Runs `change` in one transaction, all or nothing. Makes the database when the store is new. */
-  async write<T>(change: (connection: Connection) => T, signal?: AbortSignal): Promise<T> {
+  /** Runs `change` in one transaction, all or nothing; changes take turns. Makes the database when the store is new. */
+  write<T>(change: (connection: Connection) => T, signal?: AbortSignal): Promise<T> {
+    return this.#inTurn(() => {
+      signal?.throwIfAborted();
+      return this.#change(change, signal);
+    });
+  }
+
+  async #inTurn<T>(action: () => T | Promise<T>): Promise<T> {
+    const mine = this.#turn.then(action);
+    this.#turn = mine.catch(() => {});
+    return mine;
+  }
+
+  async #change<T>(change: (connection: Connection) => T, signal: AbortSignal | undefined): Promise<T> {
     const connection = await this.open(signal);
     await this.#patiently('writing', signal, () => {
       connection.exec('begin immediate');
@@ -77,11 +92,16 @@ export class Database implements Disposable {
     return this.#opening;
   }
 
-  /** Gives the big lock back: a Nix that wants to change the schema waits for all who hold it. Reading goes on. */
-  release(): void {
-    this.#writer?.[Symbol.dispose]();
-    this.#bigLock?.[Symbol.dispose]();
-    this.#writer = this.#bigLock = undefined;
+  /**
+   * Gives the big lock back, after the changes that were asked for: a Nix that wants to change the schema waits for all who
+   * hold it. Reading goes on.
+   */
+  release(): Promise<void> {
+    return this.#inTurn(() => {
+      this.#writer?.[Symbol.dispose]();
+      this.#bigLock?.[Symbol.dispose]();
+      this.#writer = this.#bigLock = undefined;
+    });
   }
 
   [Symbol.dispose](): void {

@@ -155,7 +155,7 @@ export class Adder {
     const refusal = pathRefusal(policy, info, checkSignatures);
     if (refusal) throw refusal;
     for (const realisation of realisations) {
-      const fault = realisationRefusal(policy, realisation, checkSignatures);
+      const fault = realisationRefusal(policy, info, realisation, checkSignatures);
       if (fault) throw fault;
     }
   }

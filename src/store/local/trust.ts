@@ -3,13 +3,15 @@
 
 import { NarrowError } from '../../errors.ts';
 import { validRealisationSignatures } from '../../format/realisation-json.ts';
-import { formatContentAddress } from '../../model/content-address.ts';
+import { fixedOutputDigest, formatContentAddress } from '../../model/content-address.ts';
+import { formatHash } from '../../model/hash.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import { isContentAddressed } from '../../model/path-info.ts';
 import type { Realisation } from '../../model/realisation.ts';
 import { realisationId } from '../../model/realisation.ts';
 import type { TrustedKeys } from '../../model/signature.ts';
 import type { StoreDir } from '../../model/store-path.ts';
+import { printStorePath } from '../../model/store-path.ts';
 
 export interface TrustPolicy {
   readonly storeDir: StoreDir;
@@ -47,17 +49,29 @@ export function pathRefusal(policy: TrustPolicy, info: PathInfo, checkSignatures
   });
 }
 
-/** Why the realisation is not taken, or undefined when it is. */
+/** Why the realisation of a path is not taken, or undefined when it is. */
 export function realisationRefusal(
   policy: TrustPolicy,
+  info: PathInfo,
   realisation: Realisation,
   checkSignatures: boolean,
 ): NarrowError | undefined {
-  if (!checkSignatures || !policy.requireSignatures) return undefined;
+  if (!checkSignatures || !policy.requireSignatures || isFixedOutput(policy.storeDir, info, realisation))
+    return undefined;
   if (validRealisationSignatures(realisation, policy.trustedKeys).length > 0) return undefined;
   return new NarrowError(
     'refused',
-    `the realisation ${realisationId(realisation)} lacks a valid signature by a trusted key`,
+    `the realisation ${realisationId(realisation)} of ${info.path} lacks a valid signature by a trusted key`,
     { hint },
   );
+}
+
+/**
+ * True when the id is that of a fixed output: a hash over the very path, which thus proves itself. Nix writes such
+ * realisations, unsigned, where ca-derivations is enabled.
+ */
+function isFixedOutput(storeDir: StoreDir, info: PathInfo, realisation: Realisation): boolean {
+  if (realisation.kind !== 'hashed' || !info.ca || realisation.outPath !== info.path) return false;
+  const bytes = fixedOutputDigest(info.ca, printStorePath(storeDir, info.path));
+  return realisation.id === `${formatHash({ algo: 'sha256', bytes }, 'base16')}!out`;
 }

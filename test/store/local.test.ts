@@ -199,22 +199,17 @@ test('signatures are asked for as Nix asks: none, an untrusted one, a trusted on
   );
   await using bad = await trusting(other.publicKey);
   const outcomes = await copyAll(source, bad, paths.map(parse));
-  const addressed = (await source.pathInfos(paths.map(parse)))
-    .values()
-    .filter((info) => info.ca)
-    .toArray();
-  assert.equal(
-    outcomes.filter((o) => o.status === 'added').length,
-    addressed.filter((i) => i.references.length === 0).length,
-  );
+  const infos = await source.pathInfos(paths.map(parse));
+  const added = outcomes.filter((o) => o.status === 'added');
+  assert.ok(added.length > 0 && added.every((o) => infos.get(o.path)?.ca));
   assert.match(
     errorOf(outcomes.find((o) => o.status === 'refused')).message,
-    /it is signed by lab-1, trusted are lab-3/,
+    /it is signed by lab-1(, lab-2)?, trusted are lab-3/,
   );
-  assert.deepEqual(
-    statuses(await copyAll(source, bad, paths.map(parse), { checkSignatures: false })),
-    statuses(outcomes).includes('added') ? ['added', 'valid'] : ['added'],
-  );
+  assert.deepEqual(statuses(await copyAll(source, bad, paths.map(parse), { checkSignatures: false })), [
+    'added',
+    'valid',
+  ]);
 });
 
 test('contents that are not those of the content address are refused, a false address, too', async () => {
@@ -406,6 +401,26 @@ test('an abort ends the run, takes back what was begun and leaves no lock', asyn
   );
   await store[Symbol.asyncDispose]();
   assert.equal(await nix('current').complaints(to), undefined);
+});
+
+test('a private umask makes no private store', async () => {
+  const { root } = await closure('basic');
+  const to = join(tempDir('umask'), 'root');
+  await run([
+    'sh',
+    '-c',
+    'umask 077; exec "$0" --disable-warning=ExperimentalWarning "$@"',
+    node,
+    copyScript,
+    root,
+    to,
+  ]);
+  const { stdout } = await run(['find', to, '-not', '-perm', '-444', '-printf', '%P %m\n']);
+  // as Nix has them: locks are their owner's alone
+  assert.deepEqual(
+    stdout.split('\n').filter((line) => !/^(nix\/var\/nix\/(db\/big-lock|gc\.lock) 600)?$/.test(line)),
+    [],
+  );
 });
 
 test('64 descriptors suffice', async () => {

@@ -1,9 +1,10 @@
 // The database of one store over time: read as a guest until something is written, then as a member with Nix's big lock
 // held and one connection for everything. Waits for others are polls.
 
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NarrowError, ioError } from '../../errors.ts';
+import { makeDirectory } from '../../fs/make-directory.ts';
 import { FileLock, poll } from '../../fs/lock.ts';
 import type { LockOptions } from '../../fs/lock.ts';
 import type { Connection } from './connection.ts';
@@ -181,17 +182,12 @@ function createDatabase(stateDir: string): void {
   const temporary = `${file}.tmp-${process.pid}`;
   try {
     writeFileSync(temporary, String(schemaVersion), { flush: true });
+    // Whatever the umask: the daemon's users read these.
+    chmodSync(temporary, 0o644);
+    chmodSync(join(stateDir, 'db/db.sqlite'), 0o644);
     renameSync(temporary, file);
   } catch (error) {
     rmSync(temporary, { force: true });
     throw ioError('write', file, error);
-  }
-}
-
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o755 });
-  } catch (error) {
-    throw ioError('create', path, error);
   }
 }

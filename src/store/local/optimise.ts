@@ -3,13 +3,14 @@
 
 import { createHash } from 'node:crypto';
 import type { Hash as Hasher } from 'node:crypto';
-import { chmodSync, linkSync, lstatSync, lutimesSync, mkdirSync, renameSync, unlinkSync } from 'node:fs';
+import { chmodSync, linkSync, lstatSync, lutimesSync, renameSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ByteString } from '../../bytes/byte-string.ts';
 import { bytesFrom } from '../../bytes/byte-string.ts';
 import { padding, putU64 } from '../../bytes/u64.ts';
 import type { NarVisitor } from '../../format/nar/tree.ts';
 import * as tokens from '../../format/nar/tokens.ts';
+import { makeDirectory } from '../../fs/make-directory.ts';
 import { STORE_MTIME } from '../../fs/directory-sink.ts';
 import { encodeBase32 } from '../../model/base32.ts';
 
@@ -75,7 +76,7 @@ const harmless = new Set(['EMLINK', 'ENOSPC', 'EDQUOT', 'ENAMETOOLONG', 'EPERM',
 
 /** Links the files of the object at `realPath` with their equals in the store `realDir`. */
 export function linkFiles(realDir: string, realPath: string, files: readonly LinkCandidate[]): void {
-  mkdirSync(`${realDir}/.links`, { recursive: true, mode: 0o755 });
+  makeDirectory(`${realDir}/.links`);
   const root = Buffer.from(realPath);
   for (const [index, { path, hash }] of files.entries()) {
     try {

@@ -1,9 +1,10 @@
 // Generations of a profile, exactly as `nix-env --profile P --set` makes them: P-1-link, P-2-link … point to store paths and
 // are roots; P points to one of them.
 
-import { mkdirSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { ioError } from '../../errors.ts';
+import { makeDirectory } from '../../fs/make-directory.ts';
 import { DeletedLock } from '../../fs/lock.ts';
 import type { LockOptions } from '../../fs/lock.ts';
 import type { StorePath } from '../../model/store-path.ts';
@@ -44,12 +45,4 @@ export function generations(profile: string): number[] {
     return match && linkTarget(join(dirname(profile), name)) ? [Number(match[1])] : [];
   });
   return numbers.sort((a, b) => a - b);
-}
-
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o755 });
-  } catch (error) {
-    throw ioError('create', path, error);
-  }
 }

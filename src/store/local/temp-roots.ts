@@ -1,10 +1,11 @@
 // Temporary roots: the file temproots/PID, locked for as long as anything is held, lists paths that no collector may delete.
 // While a collector runs, what it has not read there is told to it through its socket.
 
-import { fstatSync, ftruncateSync, mkdirSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { fstatSync, ftruncateSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMainThread, threadId } from 'node:worker_threads';
 import { ioError } from '../../errors.ts';
+import { makeDirectory } from '../../fs/make-directory.ts';
 import { FileLock, openLockFile, poll } from '../../fs/lock.ts';
 import { tryFlock } from '../../fs/libc.ts';
 import { closeSync } from 'node:fs';
@@ -140,14 +141,6 @@ function createFile(stateDir: string): { path: string; fd: number } | undefined 
 function isLinked(fd: number, path: string): boolean {
   const there = statSync(path, { throwIfNoEntry: false });
   return there !== undefined && there.ino === fstatSync(fd).ino;
-}
-
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o755 });
-  } catch (error) {
-    throw ioError('create', path, error);
-  }
 }
 
 function unlinkIfThere(path: string): void {

@@ -1,7 +1,8 @@
 // Making a store directory writable that is not: on NixOS it is a read-only bind mount, which root may undo for itself alone.
 
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { NarrowError, ioError } from '../../errors.ts';
+import { makeDirectory } from '../../fs/make-directory.ts';
 import { remountWritable } from '../../fs/libc.ts';
 
 /**
@@ -11,20 +12,20 @@ import { remountWritable } from '../../fs/libc.ts';
  */
 export function ensureWritable(realDir: string): void {
   try {
-    mkdirSync(realDir, { recursive: true, mode: 0o755 });
+    makeDirectory(realDir);
     accessSync(realDir, constants.W_OK);
     return;
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
+    const code = errnoOf(error);
     if (code === 'EACCES' || code === 'EPERM') throw refusal(`this user may not write to ${realDir}`, error);
-    if (code !== 'EROFS') throw ioError('write to the store', realDir, error);
+    if (code !== 'EROFS') throw error instanceof NarrowError ? error : ioError('write to the store', realDir, error);
     if (process.getuid?.() !== 0) throw refusal(`${realDir} is mounted read-only`, error);
   }
   try {
     remountWritable(realDir);
     accessSync(realDir, constants.W_OK);
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? String(error);
+    const reason = errnoOf(error) ?? String(error);
     throw refusal(`${realDir} is mounted read-only and cannot be remounted (${reason})`, error);
   }
 }
@@ -34,4 +35,9 @@ function refusal(what: string, cause: unknown): NarrowError {
     cause,
     hint: "let the daemon write, which may: '--to daemon'; or run as root",
   });
+}
+
+function errnoOf(error: unknown): string | undefined {
+  const cause = error instanceof NarrowError ? error.cause : error;
+  return (cause as NodeJS.ErrnoException).code;
 }

@@ -54,7 +54,7 @@ for (const which of nixes()) {
     ]);
     await using web = await startNginx(cache);
     const refused = await fails(1, ['copy', '--from', web.url, '--to', local(store), top]);
-    assert.match(refused, /would refuse \d+ paths[^]*no trusted key|would refuse \d+ paths[^]*signature/);
+    assert.match(refused, /would refuse \d+ of \d+ paths[^]*lacks a valid signature by a trusted key/);
     assert.equal(readdirSync(join(store, 'nix/store')).filter((name) => name !== '.links').length, 0);
     await narrow(['copy', '--trusted-public-key', key.publicKey, '--from', web.url, '--to', local(store), top]);
     for (const judge of nixes()) {
@@ -157,7 +157,7 @@ test('two stores with different bytes under one path: told, exit status 3, and n
   );
   db.close();
   const said = await fails(3, ['copy', '--no-check-sigs', '--from', local(root), '--to', local(other), path]);
-  assert.match(said, /differs: .*odd-names-1/);
+  assert.match(said, /differs, and stays as it is there:\n +\S+-odd-names-1 has other contents here/);
   const after = JSON.parse((await narrow(['info', '--json', '--store', local(other), path])).stdout) as Record<
     string,
     { signatures: string[] }
@@ -191,7 +191,10 @@ test('realisations of content-addressed derivations travel with their outputs, o
   const count = (at: string): number => {
     const db = new DatabaseSync(join(at, 'nix/var/nix/db/db.sqlite'), { readOnly: true });
     try {
-      const rows = db.prepare('select path from Realisations join ValidPaths on ValidPaths.id = outputPath').all();
+      // Nix also writes rows for input-addressed outputs, which say nothing that is not in the derivation
+      const rows = db
+        .prepare('select path from Realisations join ValidPaths v on v.id = outputPath where v.ca is not null')
+        .all();
       return rows.filter((row) => paths.includes(row['path'] as string)).length;
     } finally {
       db.close();

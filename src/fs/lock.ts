@@ -21,14 +21,16 @@ const PATIENCE = 1000;
 
 /** Waits until `attempt` gives something other than undefined. */
 export async function poll<T>(attempt: () => T | undefined, { signal, onWait }: LockOptions = {}): Promise<T> {
-  let waited = 0;
+  const start = performance.now();
+  let told = false;
   for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
     signal?.throwIfAborted();
     const result = attempt();
     if (result !== undefined) return result;
     await sleep(pause, undefined, { signal });
-    if (waited < PATIENCE && waited + pause >= PATIENCE) onWait?.();
-    waited += pause;
+    if (told || performance.now() - start < PATIENCE) continue;
+    told = true;
+    onWait?.();
   }
 }
 

@@ -3,10 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseStorePath } from '../../src/model/store-path.ts';
 import { closure } from '../lab/closures.ts';
@@ -27,8 +28,13 @@ async function until(what: string, happened: () => boolean): Promise<void> {
   }
 }
 
+/** Stopped, or waiting for us, when a test fails: they must not outlive it. */
+const children = new Set<ChildProcess>();
+after(() => children.forEach((child) => child.kill('SIGKILL')));
+
 function start(which: Nix, args: readonly string[]) {
   const child = spawn(join(which.bin, 'nix'), args, { env: which.env(), stdio: ['ignore', 'ignore', 'pipe'] });
+  children.add(child);
   let errors = '';
   child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
   const ended = once(child, 'close').then(([status]) => assert.equal(status, 0, errors));
@@ -149,20 +155,31 @@ test('a root told to a running collector is spared by it', async () => {
   assert.ok(nixes().length > 0);
 });
 
+/** A Nix that copies into a new store, stopped while it holds the lock of a path. */
+async function stoppedWhileAdding(which: Nix, from: string, paths: readonly string[]) {
+  for (let attempt = 0; attempt < 10; attempt++) {
+    const to = tempDir('waiting');
+    await which.store(to, '--init');
+    const copy = start(which, ['copy', '--no-check-sigs', '--from', from, '--to', to, ...paths]);
+    await until('it has a lock', () => lockIn(to) || copy.child.exitCode !== null);
+    copy.child.kill('SIGSTOP');
+    await sleep(20);
+    if (lockIn(to)) return { to, copy };
+    copy.child.kill('SIGCONT');
+  }
+  throw new Error('it was always faster');
+}
+
 test('we wait for the path that a Nix is just adding', async () => {
   const from = tempDir('big');
   const paths = await generate(from, { paths: 1, bytes: 60_000_000 });
   for (const which of nixes()) {
-    const to = tempDir('waiting');
-    await which.store(to, '--init');
-    const copy = start(which, ['copy', '--no-check-sigs', '--from', from, '--to', to, ...paths]);
-    await until('it has a lock', () => lockIn(to));
-    copy.child.kill('SIGSTOP');
+    const { to, copy } = await stoppedWhileAdding(which, from, paths);
     await using source = await openRoot(from, { mode: 'read' });
     const warnings: string[] = [];
     await using store = await openRoot(to, { warnings });
     const adding = copyAll(source, store, paths.map(parse));
-    await sleep(1300);
+    await until('we say that we wait', () => warnings.length > 0);
     assert.match(warnings.join(), /waiting for the lock on .*package/);
     copy.child.kill('SIGCONT');
     assert.deepEqual(

@@ -25,7 +25,7 @@ export type OpenMode = 'read' | 'write';
 
 /** Opens the store a URL names. Throws `usage`, `unsupported`, `unavailable`, `io`. */
 export async function openStore(url: string, context: OpenContext, mode: OpenMode = 'read'): Promise<Store> {
-  const parsed = parseStoreUrl(url === 'auto' ? await autoUrl(mode) : url);
+  const parsed = parseStoreUrl(url);
   const store = await openParsed(parsed, context, mode);
   return parsed.params.get('trusted') === 'true' || parsed.params.get('trusted') === '1' ? trusting(store) : store;
 }
@@ -47,10 +47,13 @@ async function openParsed(url: StoreUrl, context: OpenContext, mode: OpenMode): 
     case 'https':
       return (await import('./http.ts')).openHttpCache(url.place, url.params, context, mode);
     case 'daemon':
+      return (await import('./daemon.ts')).openDaemonStore(url.params, context);
+    case 'ssh':
+      return (await import('./ssh.ts')).openSshStore(url.place, url.params, context);
+    case 'ssh-ng':
+      return (await import('./ssh-ng.ts')).openSshNgStore(url.place, url.params, context);
     case 'auto':
-      throw new NarrowError('unsupported', 'this version of narrow does not speak to the Nix daemon yet', {
-        hint: 'as root, name the store itself: local; or go through a cache: file://DIR',
-      });
+      return openStore(await autoUrl(mode), context, mode);
   }
 }
 

@@ -6,14 +6,14 @@ import { fileURLToPath } from 'node:url';
 import { NarrowError } from '../errors.ts';
 
 export interface StoreUrl {
-  readonly scheme: 'auto' | 'daemon' | 'local' | 'file' | 'http' | 'https';
-  /** Directory of `file`, whole URL without parameters of `http(s)`, root of `local` given as a plain path. */
+  readonly scheme: 'auto' | 'daemon' | 'local' | 'file' | 'http' | 'https' | 'ssh' | 'ssh-ng';
+  /** `[user@]host[:port]` of `ssh` and `ssh-ng`, directory of `file`, whole URL without parameters of `http(s)`, root of `local` given as a plain path. */
   readonly place: string;
   readonly params: URLSearchParams;
 }
 
 /** What is known but spoken elsewhere: named, so that the message can say more than "unknown". */
-const known = ['ssh', 'ssh-ng', 's3', 'sftp', 'bundle', 'narrow', 'unix', 'local-overlay', 'dummy'];
+const known = ['s3', 'sftp', 'bundle', 'narrow', 'local-overlay', 'dummy'];
 
 /** Reads a store URL. Throws `usage` for what is none, `unsupported` for schemes this version does not speak. */
 export function parseStoreUrl(text: string): StoreUrl {
@@ -22,6 +22,9 @@ export function parseStoreUrl(text: string): StoreUrl {
   const params = new URLSearchParams(question < 0 ? '' : text.slice(question + 1));
   if (base === 'auto' || base === 'daemon' || base === 'local') return { scheme: base, place: '', params };
   if (base.startsWith('local://')) return localUrl(base.slice('local://'.length), params);
+  if (base === 'unix' || base.startsWith('unix://')) return daemonUrl(base.slice('unix://'.length), params);
+  if (base.startsWith('ssh://')) return { scheme: 'ssh', place: base.slice('ssh://'.length), params };
+  if (base.startsWith('ssh-ng://')) return { scheme: 'ssh-ng', place: base.slice('ssh-ng://'.length), params };
   if (base.startsWith('file://')) return { scheme: 'file', place: filePlace(base), params };
   if (/^https?:\/\//.test(base))
     return { scheme: base.startsWith('https') ? 'https' : 'http', place: httpPlace(base), params };
@@ -29,12 +32,18 @@ export function parseStoreUrl(text: string): StoreUrl {
   const scheme = /^([a-z0-9+-]+):/.exec(base)?.[1];
   if (scheme !== undefined && known.includes(scheme)) {
     throw new NarrowError('unsupported', `this version of narrow does not speak ${scheme}: stores yet`, {
-      hint: 'it speaks local, file://DIR and http(s)://HOST',
+      hint: 'it speaks local, daemon, ssh://HOST, ssh-ng://HOST, file://DIR and http(s)://HOST',
     });
   }
   throw new NarrowError('usage', `'${text}' is no store URL`, {
     hint: 'for example: auto, local, local?root=DIR, file:///srv/cache, https://cache.example.org',
   });
+}
+
+/** `unix:///run/other.socket`; without a path, the machine's own daemon. */
+function daemonUrl(socket: string, params: URLSearchParams): StoreUrl {
+  if (socket !== '') params.set('path', resolve(socket));
+  return { scheme: 'daemon', place: '', params };
 }
 
 function localUrl(root: string, params: URLSearchParams): StoreUrl {

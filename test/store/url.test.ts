@@ -11,6 +11,10 @@ const good: [string, string, string, string][] = [
   ['file:///srv/cache?compression=zstd', 'file', '/srv/cache', 'compression=zstd'],
   ['file:///srv/my%20cache', 'file', '/srv/my cache', ''],
   ['https://cache.example.org/', 'https', 'https://cache.example.org', ''],
+  ['daemon', 'daemon', '', ''],
+  ['unix:///run/nix.socket', 'daemon', '', 'path=%2Frun%2Fnix.socket'],
+  ['ssh://me@host:2222?compress=true', 'ssh', 'me@host:2222', 'compress=true'],
+  ['ssh-ng://host', 'ssh-ng', 'host', ''],
   ['http://h:8080/sub?priority=30', 'http', 'http://h:8080/sub', 'priority=30'],
 ];
 for (const [text, scheme, place, params] of good) {
@@ -26,7 +30,7 @@ const bad: [string, string][] = [
   ['file://', 'usage'],
   ['https://', 'usage'],
   ['gopher://x', 'usage'],
-  ['ssh://host', 'unsupported'],
+  ['sftp://host/dir', 'unsupported'],
   ['s3://bucket', 'unsupported'],
 ];
 for (const [text, code] of bad) {

@@ -1,0 +1,60 @@
+// What both kinds of ssh stores read of their URL, and how their first word goes wrong.
+
+import { NarrowError, isNarrowError } from '../../errors.ts';
+import { SshHostConnection } from '../../transport/ssh.ts';
+import { splitWords } from '../../transport/ssh-words.ts';
+import type { RemoteContext } from './context.ts';
+
+export interface SshPlace {
+  readonly url: string;
+  readonly connection: SshHostConnection;
+  /** The words of the program there. */
+  readonly program: readonly string[];
+  /** `--store URI`, or nothing. */
+  readonly store: readonly string[];
+  /** At most so many sessions. */
+  readonly maxSessions: number;
+}
+
+/** sshd's default is ten sessions a connection; a few fill any line. */
+const sessions = 4;
+
+/** Reads place and parameters of an ssh URL. Throws `usage`, `refused`. */
+export function sshPlace(
+  scheme: string,
+  place: string,
+  params: URLSearchParams,
+  context: RemoteContext,
+  defaultProgram: string,
+): SshPlace {
+  const remoteStore = params.get('remote-store') || undefined;
+  const url = `${scheme}://${place}${remoteStore ? `?remote-store=${encodeURIComponent(remoteStore)}` : ''}`;
+  const connection = new SshHostConnection({
+    name: url,
+    place,
+    params,
+    onLine: (line) => context.warn(`${place}: ${line}`),
+    signal: context.signal,
+  });
+  const program = splitWords(params.get('remote-program') || defaultProgram, 'remote-program');
+  const most = Number(params.get('max-connections')) || (connection.shared ? sessions : 1);
+  return { url, connection, program, store: remoteStore ? ['--store', remoteStore] : [], maxSessions: most };
+}
+
+/** Names the login shell where the first bytes were not the protocol's. */
+export function explainGreeting(error: unknown, host: string): unknown {
+  if (!isNarrowError(error, 'format') || error.data['banner'] !== true) return error;
+  const line = String(error.data['got'])
+    .split('\n')
+    .map((l) => l.trim())
+    .find(Boolean);
+  return new NarrowError(
+    'format',
+    `the login shell of ${host} printed ${JSON.stringify((line ?? '').slice(0, 160))} before the protocol began`,
+    {
+      cause: error,
+      hint: `make it quiet for commands: in ${host}'s .bashrc, begin with \`case $- in *i*) ;; *) return;; esac\``,
+      data: error.data,
+    },
+  );
+}

@@ -1,0 +1,238 @@
+// `ssh://[user@]host[:port]`: another machine's store through `nix-store --serve --write` there, which every Nix since 2.1
+// speaks. Questions travel together, and adds are queued without waiting. What the serve protocol does not have
+// (signatures of valid paths, realisations) is said, not dropped.
+
+import { NarrowError } from '../errors.ts';
+import type { FileTree } from '../format/nar/tree.ts';
+import type { Hash } from '../model/hash.ts';
+import type { PathInfo } from '../model/path-info.ts';
+import type { Realisation } from '../model/realisation.ts';
+import type { StoreDir, StorePath } from '../model/store-path.ts';
+import { ServeClient } from '../protocol/serve/client.ts';
+import { serveOperations as ops } from '../protocol/serve/operations.ts';
+import { SpooledTrees } from './cache/spooled-trees.ts';
+import { verdictOn } from './local/verdict.ts';
+import type { RemoteContext } from './remote/context.ts';
+import { remoteStoreDir } from './remote/context.ts';
+import { Fetcher } from './remote/fetcher.ts';
+import { outcomesOf } from './remote/outcomes.ts';
+import { mayBeRealised, readDrvNar, surelyRealised } from './remote/realisations.ts';
+import { addOverServe } from './remote/serve-add.ts';
+import type { SshPlace } from './remote/ssh-connection.ts';
+import { explainGreeting, sshPlace } from './remote/ssh-connection.ts';
+import type {
+  Abilities,
+  AddOptions,
+  Item,
+  OpenNar,
+  OpenOptions,
+  Outcome,
+  QueryOptions,
+  Verdict,
+  WritableStore,
+} from './store.ts';
+
+/** Opens the store; parameters as in Nix. Throws `usage`, `refused`. The host is reached at the first question. */
+export async function openSshStore(place: string, params: URLSearchParams, context: RemoteContext): Promise<SshStore> {
+  return new SshStore(sshPlace('ssh', place, params, context, 'nix-store'), remoteStoreDir(params), context);
+}
+
+export class SshStore implements WritableStore {
+  readonly url: string;
+  readonly storeDir: StoreDir;
+  /** Whoever names a host to copy from trusts it, as nix-copy-closure has it. */
+  readonly abilities: Abilities = { ranges: false, encodings: false, trusted: true, priority: 20 };
+  readonly #place: SshPlace;
+  readonly #context: RemoteContext;
+  readonly #fetcher: Fetcher;
+  readonly #trees = new SpooledTrees();
+  readonly #held = new Set<StorePath>();
+  readonly #clients = new Set<ServeClient>();
+  #main: ServeClient | undefined;
+  /** Infos that were asked for ahead, and references that the next question of a walk will name. */
+  readonly #ahead = new Map<StorePath, PathInfo>();
+  readonly #referenced = new Set<StorePath>();
+  /** Paths that the destination had when it was asked. */
+  readonly #valid = new Set<StorePath>();
+
+  constructor(place: SshPlace, storeDir: StoreDir, context: RemoteContext) {
+    this.url = place.url;
+    this.storeDir = storeDir;
+    this.#place = place;
+    this.#context = context;
+    let first = true;
+    this.#fetcher = new Fetcher({
+      maxLanes: place.maxSessions,
+      openLane: async () => {
+        const client = first ? this.#client() : this.#open();
+        first = false;
+        return {
+          nar: (path) => client.dump(path),
+          get broken() {
+            return client.broken;
+          },
+        };
+      },
+    });
+  }
+
+  #open(): ServeClient {
+    const { connection, program, store } = this.#place;
+    this.#context.signal?.throwIfAborted();
+    const duplex = connection.start([...program, '--serve', '--write', ...store]);
+    const client = new ServeClient(duplex, { storeDir: this.storeDir });
+    this.#clients.add(client);
+    return client;
+  }
+
+  /** The session that asks and adds. One that ended is replaced, and what was held is held again. */
+  #client(): ServeClient {
+    if (this.#main && !this.#main.broken) return this.#main;
+    this.#main = this.#open();
+    if (this.#held.size > 0) this.#lock(this.#main, [...this.#held]);
+    return this.#main;
+  }
+
+  #lock(client: ServeClient, paths: readonly StorePath[]): void {
+    // what goes wrong shows itself to the next question
+    client.call(ops.queryValidPaths, { lock: true, substitute: false, paths }).catch(() => {});
+  }
+
+  async #ask<T>(question: (client: ServeClient) => Promise<T>): Promise<T> {
+    try {
+      return await question(this.#client());
+    } catch (error) {
+      throw explainGreeting(error, this.#place.connection.host.host);
+    }
+  }
+
+  /**
+   * A walk over references is recognised by its second question, and answered for its whole closure at once: the further
+   * questions cost nothing.
+   */
+  async pathInfos(paths: Iterable<StorePath>, options?: QueryOptions): Promise<Map<StorePath, PathInfo>> {
+    options?.signal?.throwIfAborted();
+    const wanted = [...new Set(paths)];
+    const unknown = wanted.filter((path) => !this.#ahead.has(path));
+    if (unknown.length > 0) {
+      const walking = unknown.some((path) => this.#referenced.has(path));
+      const ask = walking ? await this.#closure(unknown) : unknown;
+      for (const info of await this.#infos(ask)) this.#ahead.set(info.path, info);
+    }
+    const found = new Map<StorePath, PathInfo>();
+    for (const path of wanted) {
+      const info = this.#ahead.get(path);
+      if (!info) continue;
+      found.set(path, info);
+      // told once: whoever asks again wants to know how it is then
+      this.#ahead.delete(path);
+      for (const reference of info.references) this.#referenced.add(reference);
+    }
+    return found;
+  }
+
+  #infos(paths: readonly StorePath[]): Promise<readonly PathInfo[]> {
+    return this.#ask((client) => client.call(ops.queryPathInfos, { paths }));
+  }
+
+  /** The closure of references of valid paths, which are valid. */
+  async #closure(paths: readonly StorePath[]): Promise<readonly StorePath[]> {
+    const certain = paths.filter((path) => this.#referenced.has(path));
+    const closure = await this.#ask((client) =>
+      client.call(ops.queryClosure, { includeOutputs: false, paths: certain }),
+    );
+    return [...new Set([...paths, ...closure])].filter((path) => !this.#ahead.has(path));
+  }
+
+  pathByHashPart(): Promise<StorePath | undefined> {
+    const why = `${this.url} cannot look up a path by its hash part: the serve protocol has no such question`;
+    return Promise.reject(new NarrowError('unsupported', why, { hint: 'write the whole path, or use ssh-ng://' }));
+  }
+
+  expect(infos: readonly PathInfo[]): void {
+    this.#fetcher.expect(infos);
+  }
+
+  async open(info: PathInfo, { signal }: OpenOptions = {}): Promise<OpenNar> {
+    const bytes = this.#fetcher.fetch(info, signal);
+    return { encoding: 'none', size: info.narSize || undefined, hash: info.narHash, bytes };
+  }
+
+  tree(info: PathInfo, options: QueryOptions = {}): Promise<FileTree> {
+    return this.#trees.spool({ info, open: (o) => this.open(info, o) }, options.signal);
+  }
+
+  /** The server's lock flag: temporary roots that live as long as the session. What is asked later is answered later. */
+  async hold(paths: Iterable<StorePath>): Promise<AsyncDisposable> {
+    const fresh = [...new Set(paths)].filter((path) => !this.#held.has(path));
+    const client = this.#client();
+    for (const path of fresh) this.#held.add(path);
+    if (fresh.length > 0) this.#lock(client, fresh);
+    return { async [Symbol.asyncDispose]() {} };
+  }
+
+  /** The protocol cannot tell them: throws `unsupported` where there must be some, that is, for floating outputs. */
+  async realisations(paths: readonly PathInfo[]): Promise<Realisation[]> {
+    const candidates = paths.filter(mayBeRealised);
+    if (candidates.length === 0) return [];
+    const derivers = [...new Set(candidates.map((i) => i.deriver))];
+    const valid = await this.#ask((client) =>
+      client.call(ops.queryValidPaths, { lock: false, substitute: false, paths: derivers }),
+    );
+    const known = new Set(valid);
+    const drvs = await Promise.all(
+      valid.map((path) => readDrvNar(path, this.#client().dump(path).bytes, this.storeDir)),
+    );
+    const floating = new Set(valid.filter((_, i) => [...drvs[i]!.outputs.values()].some((o) => o.kind === 'floating')));
+    const lost = candidates.find((i) => floating.has(i.deriver));
+    if (lost) {
+      const why = `${this.url} cannot tell the realisations of ${lost.path}, which is the output of a content-addressed derivation`;
+      throw new NarrowError('unsupported', why, {
+        hint: `use ssh-ng://${this.url.slice('ssh://'.length)}`,
+        data: { path: lost.path },
+      });
+    }
+    const unknown = surelyRealised(candidates.filter((i) => !known.has(i.deriver)));
+    if (unknown.length > 0) {
+      this.#context.warn(
+        `${this.url} cannot tell the realisation of ${unknown[0]!.path} (${unknown.length} such paths); ssh-ng:// may`,
+      );
+    }
+    return [];
+  }
+
+  async check(infos: readonly PathInfo[], options: AddOptions = {}): Promise<Map<StorePath, Verdict>> {
+    options.signal?.throwIfAborted();
+    const known = new Map((await this.#infos(infos.map((i) => i.path))).map((info) => [info.path, info]));
+    for (const path of known.keys()) this.#valid.add(path);
+    const policy = { storeDir: this.storeDir, trustedKeys: this.#context.trustedKeys, requireSignatures: false };
+    return new Map(
+      infos.map((info) => {
+        const verdict = verdictOn(policy, known.get(info.path), info, false);
+        // signatures of valid paths cannot be sent
+        return [info.path, verdict.status === 'valid' ? { ...verdict, newSignatures: [] } : verdict];
+      }),
+    );
+  }
+
+  add(items: AsyncIterable<Item>, options: AddOptions = {}): AsyncIterable<Outcome> {
+    const session = (): ServeClient => this.#client();
+    return outcomesOf((tell, signal) => {
+      const place = { url: this.url, session, valid: this.#valid, warn: this.#context.warn };
+      return addOverServe(place, items, { ...options, signal }, tell).catch((error: unknown) => {
+        throw explainGreeting(error, this.#place.connection.host.host);
+      });
+    }, options.signal);
+  }
+
+  addSignatures(path: StorePath, _narHash: Hash, _signatures: readonly string[]): Promise<void> {
+    const why = `${this.url} cannot take a signature for ${path}, which it has: the serve protocol has no such request`;
+    return Promise.reject(new NarrowError('unsupported', why, { hint: 'use ssh-ng://' }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([...this.#clients].map((client) => client[Symbol.asyncDispose]()));
+    await this.#trees[Symbol.asyncDispose]();
+    this.#place.connection[Symbol.dispose]();
+  }
+}

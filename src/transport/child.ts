@@ -1,0 +1,148 @@
+// A child process as a connection: its standard input and output are the line, what it says on standard error is shown,
+// or becomes the reason when it ends too early. It keeps this process's terminal, so that it can ask for passwords.
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { NarrowError } from '../errors.ts';
+import type { Duplex } from '../protocol/duplex.ts';
+import { plainText } from '../protocol/remote-error.ts';
+import { streamDuplex } from './stream-duplex.ts';
+
+/** How a child ended. */
+export interface ChildEnd {
+  /** Exit status; undefined after a signal, or when it could not be started. */
+  readonly status: number | undefined;
+  readonly signal: string | undefined;
+  /** The last lines of its standard error, without escape sequences. */
+  readonly stderr: string;
+}
+
+export interface ChildOptions {
+  readonly argv: readonly string[];
+  /** What the other side is called in errors. */
+  readonly name: string;
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  /** Lines of standard error that did not become part of an error. */
+  readonly onLine?: ((line: string) => void) | undefined;
+  /** Makes an error of a child that ended too early. */
+  readonly explain: (end: ChildEnd) => Error;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How long a line waits to become part of an error before it is shown, in milliseconds. */
+const showAfter = 400;
+/** How long a child may take to end after its input has, before it is told to. */
+const patience = 3000;
+const keptLines = 60;
+
+/** Starts a child. What keeps it from starting is told when it is first read from. */
+export function startChild(options: ChildOptions): Duplex {
+  const { argv, name, env = process.env, signal } = options;
+  const [command, ...args] = argv;
+  const child = spawn(command!, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  const lines = new Lines(child, options.onLine);
+  const ended = endOf(child);
+  const kill = (): void => void child.kill('SIGTERM');
+  signal?.addEventListener('abort', kill, { once: true });
+  void ended.then(() => signal?.removeEventListener('abort', kill));
+  return streamDuplex({
+    name,
+    readable: child.stdout!,
+    writable: child.stdin!,
+    async explain(cause) {
+      if (signal?.aborted)
+        return signal.reason instanceof Error ? signal.reason : new NarrowError('aborted', 'stopped');
+      const end = await Promise.race([ended, delay(patience).then(() => undefined)]);
+      if (end && 'error' in end) return notStarted(command!, end.error);
+      const stderr = lines.claim();
+      return options.explain({ status: end?.status, signal: end?.signal, stderr: stderr || messageOf(cause) });
+    },
+    destroy() {
+      child.stdin!.destroy();
+      child.stdout!.destroy();
+      kill();
+    },
+    async close() {
+      child.stdout!.resume();
+      const late = await Promise.race([ended.then(() => false), delay(patience).then(() => true)]);
+      if (late) child.kill('SIGKILL');
+      lines.flush();
+    },
+  });
+}
+
+type End = { readonly status: number | undefined; readonly signal: string | undefined } | { readonly error: Error };
+
+function endOf(child: ChildProcess): Promise<End> {
+  const { promise, resolve } = Promise.withResolvers<End>();
+  child.once('error', (error) => resolve({ error }));
+  child.once('close', (status, signal) => resolve({ status: status ?? undefined, signal: signal ?? undefined }));
+  return promise;
+}
+
+function notStarted(command: string, cause: Error): NarrowError {
+  const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+  return new NarrowError(
+    'unavailable',
+    `cannot run ${command}: ${missing ? 'there is no such program' : cause.message}`,
+    {
+      cause,
+      hint: missing ? `install ${command}, or add its directory to PATH` : undefined,
+    },
+  );
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : '';
+}
+
+async function delay(milliseconds: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, milliseconds);
+  timer.unref();
+  await promise;
+}
+
+/** Standard error by lines: each is shown after a while, unless an error claims it first. */
+class Lines {
+  readonly #show: (line: string) => void;
+  readonly #kept: string[] = [];
+  #waiting: string[] = [];
+  #rest = '';
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(child: ChildProcess, show: (line: string) => void = () => {}) {
+    this.#show = show;
+    child.stderr!.setEncoding('utf8');
+    child.stderr!.on('data', (text: string) => this.#take(text));
+    child.stderr!.on('error', () => {});
+    void once(child.stderr!, 'end').catch(() => {});
+  }
+
+  #take(text: string): void {
+    const parts = plainText(this.#rest + text).split('\n');
+    this.#rest = parts.pop()!;
+    for (const line of parts.map((p) => p.trimEnd()).filter(Boolean)) {
+      this.#kept.push(line);
+      this.#waiting.push(line);
+    }
+    this.#kept.splice(0, this.#kept.length - keptLines);
+    this.#timer ??= setTimeout(() => this.flush(), showAfter).unref();
+  }
+
+  /** Shows what waits. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    for (const line of this.#waiting.splice(0)) this.#show(line);
+  }
+
+  /** The last lines, which are not shown any more. */
+  claim(): string {
+    this.#waiting = [];
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    return [...this.#kept, this.#rest].join('\n').trim();
+  }
+}

@@ -1,0 +1,54 @@
+// Connections to Unix sockets.
+
+import { connect } from 'node:net';
+import { NarrowError } from '../errors.ts';
+import type { Duplex } from '../protocol/duplex.ts';
+import { streamDuplex } from './stream-duplex.ts';
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such socket',
+  ECONNREFUSED: 'nobody listens there',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EINVAL: 'the name is too long for a socket',
+};
+
+/** Connects to the socket at `path`; `name` is what the other side is called in errors. Throws `unavailable`. */
+export async function connectUnix(path: string, name: string, signal?: AbortSignal): Promise<Duplex> {
+  signal?.throwIfAborted();
+  const socket = connect(path);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  socket.once('connect', resolve).once('error', reject);
+  try {
+    await promise;
+  } catch (cause) {
+    socket.destroy();
+    const errno = (cause as NodeJS.ErrnoException).code ?? '';
+    const why = reasons[errno] ?? (cause as Error).message;
+    throw new NarrowError('unavailable', `cannot connect to ${path}: ${why}`, { cause, data: { path, errno } });
+  }
+  const destroy = (): void => void socket.destroy();
+  signal?.addEventListener('abort', destroy, { once: true });
+  socket.once('close', () => signal?.removeEventListener('abort', destroy));
+  return streamDuplex({
+    name,
+    readable: socket,
+    writable: socket,
+    destroy,
+    explain: async (cause) => {
+      if (signal?.aborted) return abortError(signal);
+      return new NarrowError('unavailable', `${name} closed the connection`, { cause });
+    },
+    close: () =>
+      new Promise((done) => {
+        if (socket.closed) return done();
+        socket.once('close', () => done());
+        // what is still under way in either direction is of no interest any more
+        setImmediate(destroy);
+      }),
+  });
+}
+
+function abortError(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new NarrowError('aborted', 'stopped');
+}

@@ -3,8 +3,10 @@
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { NarrowError } from '../errors.ts';
+import { parseInstallable } from '../model/output-spec.ts';
 import type { StorePath } from '../model/store-path.ts';
 import type { Store } from '../store/store.ts';
+import { outputPaths } from '../transfer/outputs.ts';
 import { isBareHashPart, resolveStorePath } from './installable.ts';
 
 /** Collects a repeatable option. */
@@ -24,7 +26,7 @@ export function trustOptions(command: Command): Command {
 
 export function pathArguments(command: Command): Command {
   return command
-    .argument('[paths...]', 'store paths, links to them (./result), files in them, or 32-digit hash parts')
+    .argument('[paths...]', 'store paths, links (./result), files in them, 32-digit hash parts, outputs (X.drv^out)')
     .option('--stdin', 'read paths from standard input, too, one a line');
 }
 
@@ -34,12 +36,13 @@ export async function resolvePaths(store: Store, given: readonly string[], stdin
   const all = [...given, ...lines.filter((line) => line !== '')];
   if (all.length === 0 && !stdin)
     throw new NarrowError('usage', 'no path was given', { hint: 'for example: ./result' });
-  return Promise.all([...new Set(all)].map((one) => resolveOne(store, one)));
+  const resolved = await Promise.all([...new Set(all)].map((one) => resolveOne(store, one)));
+  return [...new Set(resolved.flat())];
 }
 
-async function resolveOne(store: Store, text: string): Promise<StorePath> {
-  if (!isBareHashPart(text)) return resolveStorePath(store.storeDir, text);
-  const path = await store.pathByHashPart(text);
-  if (path) return path;
-  throw new NarrowError('missing', `${store.url} has no path with the hash part ${text}`);
+async function resolveOne(store: Store, text: string): Promise<StorePath[]> {
+  const { base, outputs } = parseInstallable(text);
+  const path = isBareHashPart(base) ? await store.pathByHashPart(base) : resolveStorePath(store.storeDir, base);
+  if (!path) throw new NarrowError('missing', `${store.url} has no path with the hash part ${base}`);
+  return outputs === undefined ? [path] : outputPaths(store, path, outputs);
 }

@@ -71,7 +71,7 @@ export type { NixSettings } from './config/nix-conf.ts';
 export { closureOf, inOrder, walkClosure } from './closure/walk.ts';
 export type { Closure, InfoQuery, MissingReference } from './closure/walk.ts';
 export { openStore, openWritable } from './store/open.ts';
-export type { OpenContext, OpenMode } from './store/open.ts';
+export type { OpenContext, OpenMode } from './store/open-context.ts';
 export { isListed, isRooted, isWritable } from './store/store.ts';
 export type {
   Abilities,

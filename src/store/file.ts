@@ -7,7 +7,7 @@ import type { StorePath } from '../model/store-path.ts';
 import { DirectoryFiles } from './cache/directory-files.ts';
 import type { CacheStore } from './cache/cache-store.ts';
 import { openCache } from './cache/opening.ts';
-import type { OpenContext, OpenMode } from './open.ts';
+import type { OpenContext, OpenMode } from './open-context.ts';
 import type { ListOptions, ListedStore } from './store.ts';
 
 /** Opens, or in mode `write` is ready to make, the cache in `directory`. Throws `missing`, `refused`, `format`, `io`. */

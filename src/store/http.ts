@@ -6,7 +6,7 @@ import type { OpenFile, OpenFileOptions } from './cache/files.ts';
 import { HttpFiles } from './cache/http-files.ts';
 import { openCache } from './cache/opening.ts';
 import { httpSettings } from './http-settings.ts';
-import type { OpenContext, OpenMode } from './open.ts';
+import type { OpenContext, OpenMode } from './open-context.ts';
 
 /** Opens the cache at `url`. Throws `missing`, `refused`, `unavailable`, `format`. */
 export async function openHttpCache(

@@ -4,24 +4,13 @@
 import { connect } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { NixSettings } from '../config/nix-conf.ts';
 import { NarrowError } from '../errors.ts';
-import type { TrustedKeys } from '../model/signature.ts';
+import type { OpenContext, OpenMode } from './open-context.ts';
 import type { Store, WritableStore } from './store.ts';
 import { isWritable } from './store.ts';
 import type { StoreUrl } from './url.ts';
 import { parseStoreUrl } from './url.ts';
 import { forward } from './wrap/forward.ts';
-
-export interface OpenContext {
-  readonly settings: NixSettings;
-  readonly trustedKeys: TrustedKeys;
-  readonly warn: (text: string) => void;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** `read` never creates or locks anything; `write` is a destination. */
-export type OpenMode = 'read' | 'write';
 
 /** Opens the store a URL names. Throws `usage`, `unsupported`, `unavailable`, `io`. */
 export async function openStore(url: string, context: OpenContext, mode: OpenMode = 'read'): Promise<Store> {

@@ -1,7 +1,7 @@
 // What stores are opened with in tests: no settings but those given, short pauses, warnings kept.
 import type { NixSettings } from '../../src/config/nix-conf.ts';
 import { TrustedKeys } from '../../src/model/signature.ts';
-import type { OpenContext } from '../../src/store/open.ts';
+import type { OpenContext } from '../../src/store/open-context.ts';
 
 export interface TestContext extends OpenContext {
   readonly warnings: string[];

@@ -240,3 +240,26 @@ test('what is asked for and not there is told with status 1, wrong usage with 2'
   assert.match(await fails(2, ['copy', '--nonsense']), /unknown option/);
   assert.match(await fails(2, ['nonsense']), /unknown command/);
 });
+
+test('several sources: what one lacks another gives, and one that is out of reach is told', async () => {
+  const { root, top, paths } = await closure('basic');
+  const cache = `file://${join(tempDir('part'), 'c')}`;
+  const bash = paths.find((path) => path.endsWith('-bash-5.2'))!;
+  await narrow(['copy', '--from', local(root), '--to', cache, bash]);
+  const store = await freshStore();
+  const args = [
+    '--no-check-sigs',
+    '--from',
+    'http://127.0.0.1:9',
+    '--from',
+    cache,
+    '--from',
+    local(root),
+    '--to',
+    local(store),
+    top,
+  ];
+  const { stderr } = await narrow(['copy', ...args], { env: { NIX_CONFIG: 'download-attempts = 1' } });
+  assert.match(stderr, /going on without http:\/\/127\.0\.0\.1:9/);
+  assert.equal(await nix('2.8').complaints(store), undefined);
+});

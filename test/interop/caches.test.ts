@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { TrustedKeys, parsePublicKey } from '../../src/model/signature.ts';
 import { parseStorePath } from '../../src/model/store-path.ts';
 import { openStore, openWritable } from '../../src/store/open.ts';
-import type { OpenContext } from '../../src/store/open.ts';
+import type { OpenContext } from '../../src/store/open-context.ts';
 import { copyClosure } from '../../src/transfer/copy.ts';
 import { testContext } from '../contract/context.ts';
 import { closure, keyPair } from '../lab/closures.ts';

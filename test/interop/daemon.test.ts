@@ -14,7 +14,7 @@ import { workerOperations as ops } from '../../src/protocol/worker/operations.ts
 import type { DaemonStore } from '../../src/store/daemon.ts';
 import { openDaemonStore } from '../../src/store/daemon.ts';
 import { openStore } from '../../src/store/open.ts';
-import type { OpenContext } from '../../src/store/open.ts';
+import type { OpenContext } from '../../src/store/open-context.ts';
 import type { Item, Outcome, Store } from '../../src/store/store.ts';
 import { copyClosure } from '../../src/transfer/copy.ts';
 import { connectUnix } from '../../src/transport/unix-socket.ts';

@@ -2,24 +2,27 @@
 
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { NarrowError } from '../../errors.ts';
+import { NarrowError, isNarrowError } from '../../errors.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import { openStore, openWritable, stateDirectory } from '../../store/open.ts';
 import { isRooted } from '../../store/store.ts';
 import type { Store, WritableStore } from '../../store/store.ts';
+import type { OpenContext } from '../../store/open-context.ts';
+import { fallback } from '../../store/wrap/fallback.ts';
 import { resumable } from '../../store/wrap/resumable.ts';
 import { copyClosure } from '../../transfer/copy.ts';
 import type { CopyResult } from '../../transfer/copy.ts';
+import type { Plan } from '../../transfer/plan.ts';
 import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
-import { pathArguments, resolvePaths, trustOptions } from '../options.ts';
+import { pathArguments, repeat, resolvePaths, trustOptions } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { planLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
 
 interface CopyOptions extends TrustOptions {
-  readonly from: string;
+  readonly from?: readonly string[];
   readonly to: string;
   readonly recursive: boolean;
   readonly dryRun?: boolean;
@@ -32,7 +35,11 @@ interface CopyOptions extends TrustOptions {
 export function define(command: Command, context: Context): void {
   command
     .description('Copy paths and all they need from one store to another, signatures and all.')
-    .option('--from <url>', 'the source', 'auto')
+    .option(
+      '--from <url>',
+      'the source, auto if not given; of several each path comes from the first that has it',
+      repeat,
+    )
     .option('--to <url>', 'the destination', 'auto');
   pathArguments(command)
     .option('--no-recursive', 'just these paths, without what they refer to')
@@ -52,36 +59,72 @@ Examples:
   narrow copy --from file:///media/usb --profile /nix/var/nix/profiles/system /nix/store/…-system`;
 
 async function runCopy(given: readonly string[], options: CopyOptions, context: Context): Promise<void> {
+  expectTwoPlaces(options);
   const open = openContext(context, options);
-  await using source = resumable(await openStore(options.from, open), join(stateDirectory(), 'downloads'));
+  const progress = startProgress(context);
+  progress.event({ type: 'phase', text: 'opening source and destination' });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => progress.stop());
+  await using source = await openSources(options.from ?? ['auto'], open);
   await using destination = await openWritable(options.to, open);
   const roots = await resolvePaths(source, given, options.stdin);
-  const progress = startProgress(context.stderr, context.say);
   const started = performance.now();
-  let result: CopyResult;
-  try {
-    result = await copyClosure({
-      source,
-      destination,
-      roots,
-      recursive: options.recursive,
-      checkSignatures: options.checkSigs ?? true,
-      dryRun: options.dryRun ?? false,
-      finish: rootMaker(destination, roots, options),
-      signal: context.signal,
-      onEvent(event) {
-        progress.event(event);
-        if (event.type === 'plan' && !options.json)
-          for (const line of planLines(event.plan, source, destination, options.dryRun ?? false)) context.say(line);
-      },
-    });
-  } finally {
-    progress.stop();
+  const dryRun = options.dryRun ?? false;
+  let bytesRead = 0;
+  const result = await copyClosure({
+    source,
+    destination,
+    roots,
+    recursive: options.recursive,
+    checkSignatures: options.checkSigs ?? true,
+    dryRun,
+    finish: rootMaker(destination, roots, options),
+    signal: context.signal,
+    onEvent(event) {
+      progress.event(event);
+      if (event.type === 'bytes') bytesRead += event.bytes;
+      if (event.type === 'plan' && !options.json)
+        for (const line of planLines(event.plan, source, destination, dryRun)) context.say(line);
+    },
+  });
+  progress.stop();
+  const run = { ...result, bytesRead, seconds: (performance.now() - started) / 1000 };
+  if (options.json) await context.out(JSON.stringify(resultJson(run, source, dryRun)));
+  else if (!dryRun) context.say(summary(run));
+  if (result.plan.differs.length > 0 || (dryRun && result.plan.refused.length > 0)) context.status = 3;
+}
+
+/** A copy onto itself is a command that was not finished, unless a root is to be made. */
+function expectTwoPlaces({ from, to, outLink, profile }: CopyOptions): void {
+  if (from !== 'auto' || to !== 'auto' || outLink !== undefined || profile !== undefined) return;
+  throw new NarrowError('usage', "source and destination are both this machine's store", {
+    hint: 'say where to or where from: --to file:///srv/cache, --from https://cache.example.org',
+  });
+}
+
+interface CopyRun extends CopyResult {
+  /** Encoded, from the source. */
+  readonly bytesRead: number;
+  readonly seconds: number;
+}
+
+/** The sources that answer, as one. Throws what the last one said when none does. */
+async function openSources(urls: readonly string[], open: OpenContext): Promise<Store> {
+  await using stack = new AsyncDisposableStack();
+  const stores: Store[] = [];
+  for (const [index, url] of urls.entries()) {
+    try {
+      const store = stack.use(await openStore(url, open));
+      stores.push(resumable(store, join(stateDirectory(), 'downloads')));
+    } catch (error) {
+      const last = index === urls.length - 1 && stores.length === 0;
+      if (last || !isNarrowError(error, 'unavailable')) throw error;
+      open.warn(`${error.message}; going on without ${url}`);
+    }
   }
-  const seconds = (performance.now() - started) / 1000;
-  if (options.json) await context.out(JSON.stringify(resultJson(result, source, seconds, options.dryRun ?? false)));
-  else if (!options.dryRun) context.say(summary(result, seconds));
-  if (result.plan.differs.length > 0) context.status = 3;
+  const source = fallback(stores, open.warn);
+  stack.move();
+  return source;
 }
 
 /** Roots are made while source and destination still hold the paths. Checked before anything moves. */
@@ -101,18 +144,23 @@ function rootMaker(
   };
 }
 
-function summary({ plan, outcomes, bytes }: CopyResult, seconds: number): string {
+function summary({ plan, outcomes, bytes, bytesRead, seconds }: CopyRun): string {
   const added = outcomes.filter((o) => o.status === 'added').length;
   const signed = plan.toSign.length > 0 ? `, signatures added to ${plan.toSign.length}` : '';
-  if (added === 0) return `nothing to copy: all ${count(plan.valid, 'path')} are there${signed}`;
-  const rate = formatBytes(bytes / seconds);
-  return `copied ${count(added, 'path')}, ${formatBytes(bytes)} in ${seconds.toFixed(1)} s (${rate}/s)${signed}`;
+  if (added === 0) return `${nothingToDo(plan)}${signed}`;
+  const read = `${formatBytes(bytesRead)} read (${formatBytes(bytesRead / seconds)}/s)`;
+  return `copied ${count(added, 'path')} in ${seconds.toFixed(1)} s: ${read}, ${formatBytes(bytes)} written${signed}`;
+}
+
+function nothingToDo({ valid, total }: Plan): string {
+  return valid === total
+    ? `nothing to copy: all ${count(total, 'path')} are there`
+    : `nothing copied: ${valid} of ${count(total, 'path')} are there as they are at the source`;
 }
 
 function resultJson(
-  { plan, outcomes, bytes }: CopyResult,
+  { plan, outcomes, bytes, bytesRead, seconds }: CopyRun,
   source: Store,
-  seconds: number,
   dryRun: boolean,
 ): Record<string, unknown> {
   const full = (path: StorePath): string => printStorePath(source.storeDir, path);
@@ -131,6 +179,7 @@ function resultJson(
     },
     copied: outcomes.filter((o) => o.status === 'added').map((o) => ({ path: full(o.path), bytes: o.bytes })),
     bytes,
+    bytesRead,
     seconds: Math.round(seconds * 1000) / 1000,
   };
 }

@@ -1,0 +1,14 @@
+// What opening a store needs to know of the user's settings.
+
+import type { NixSettings } from '../config/nix-conf.ts';
+import type { TrustedKeys } from '../model/signature.ts';
+
+export interface OpenContext {
+  readonly settings: NixSettings;
+  readonly trustedKeys: TrustedKeys;
+  readonly warn: (text: string) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `read` never creates or locks anything; `write` is a destination. */
+export type OpenMode = 'read' | 'write';

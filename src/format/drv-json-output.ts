@@ -7,12 +7,14 @@ import type { HashAlgo } from '../model/hash.ts';
 import { encodeHash, formatSri, parseHash } from '../model/hash.ts';
 import type { StoreDir } from '../model/store-path.ts';
 import { printStorePath } from '../model/store-path.ts';
-import type { DrvJsonShape } from './drv-json.ts';
 import type { OutputPlace } from './drv-output.ts';
 import { fixedOutput, formatMethodAlgo, parseDrvOutput, parseMethodAlgo } from './drv-output.ts';
 import type { JsonCursor, JsonObject } from './json-cursor.ts';
 
 const methods: readonly IngestionMethod[] = ['flat', 'nar', 'text', 'git'];
+
+/** The shapes that are written, each named by the first thing that has it and is tested: Nix 2.8, Nix 2.26, version 4. */
+export type DrvJsonShape = '2.8' | '2.26' | '4';
 
 /** The JSON value for an output. */
 export function formatOutputJson(output: DerivationOutput, storeDir: StoreDir, shape: DrvJsonShape): JsonObject {

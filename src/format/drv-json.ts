@@ -16,12 +16,12 @@ import { sortedUnique } from '../model/path-info.ts';
 import type { StoreDir, StorePath } from '../model/store-path.ts';
 import { parseBaseName, parseStorePath, printStorePath, storeNameFault } from '../model/store-path.ts';
 import { formatOutputJson, readOutputJson } from './drv-json-output.ts';
+import type { DrvJsonShape } from './drv-json-output.ts';
 import { maxDrvSize, parseStructuredAttrs } from './drv.ts';
 import type { JsonCursor, JsonObject } from './json-cursor.ts';
 import { readJson, sortedJson } from './json-cursor.ts';
 
-/** The shapes that are written, each named by the first thing that has it and is tested: Nix 2.8, Nix 2.26, version 4. */
-export type DrvJsonShape = '2.8' | '2.26' | '4';
+export type { DrvJsonShape } from './drv-json-output.ts';
 
 /** The JSON value for several derivations. Throws `unsupported` for what the shape, or JSON's text, cannot hold. */
 export function drvsToJson(

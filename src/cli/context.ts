@@ -1,22 +1,23 @@
 // What every command is given: where to write, when to stop, and the settings of this machine.
 
-import type { WriteStream } from 'node:tty';
 import { once } from 'node:events';
 import { NarrowError } from '../errors.ts';
 import type { NixSettings } from '../config/nix-conf.ts';
 import { readNixSettings } from '../config/nix-conf.ts';
 import { TrustedKeys, parsePublicKey } from '../model/signature.ts';
 import type { PublicKey } from '../model/signature.ts';
-import type { OpenContext } from '../store/open.ts';
+import type { OpenContext } from '../store/open-context.ts';
+import { Frame } from './output/terminal.ts';
 
 export interface Context {
   /** Results. Waits when the reader is slow. */
   out(text: string): Promise<void>;
   /** Raw bytes of a result (a NAR, an export stream). */
   write(chunk: Uint8Array): Promise<void>;
-  /** Everything that is no result. */
+  /** Everything that is no result; above what is painted. */
   say(text: string): void;
-  readonly stderr: WriteStream;
+  /** The foot of the terminal, where standard error is one. */
+  readonly frame: Frame | undefined;
   readonly signal: AbortSignal;
   /** The exit status unless something throws: 0, or 3 when the answer is "no". */
   status: number;
@@ -25,6 +26,7 @@ export interface Context {
 
 export function processContext(signal: AbortSignal): Context {
   let settings: NixSettings | undefined;
+  const frame = process.stderr.isTTY ? new Frame(process.stderr) : undefined;
   const write = async (chunk: Uint8Array | string): Promise<void> => {
     if (!process.stdout.write(chunk)) await once(process.stdout, 'drain', { signal });
   };
@@ -32,8 +34,8 @@ export function processContext(signal: AbortSignal): Context {
     out: (text) => write(`${text}\n`),
     // stdout keeps a chunk until it is written, and ours are borrowed
     write: (chunk) => write(Buffer.from(chunk)),
-    say: (text) => void process.stderr.write(`${text}\n`),
-    stderr: process.stderr as WriteStream,
+    say: (text) => (frame ? frame.above(text) : void process.stderr.write(`${text}\n`)),
+    frame,
     signal,
     status: 0,
     settings: () => (settings ??= readNixSettings()),

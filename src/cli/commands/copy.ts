@@ -96,7 +96,7 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
 
 /** A copy onto itself is a command that was not finished, unless a root is to be made. */
 function expectTwoPlaces({ from, to, outLink, profile }: CopyOptions): void {
-  if (from !== 'auto' || to !== 'auto' || outLink !== undefined || profile !== undefined) return;
+  if (from !== undefined || to !== 'auto' || outLink !== undefined || profile !== undefined) return;
   throw new NarrowError('usage', "source and destination are both this machine's store", {
     hint: 'say where to or where from: --to file:///srv/cache, --from https://cache.example.org',
   });

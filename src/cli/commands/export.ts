@@ -57,7 +57,7 @@ async function runExport(given: readonly string[], options: ExportOptions, conte
     return context.say(`would export ${count(infos.size, 'path')}, ${formatBytes(plan.narSize)} of NARs`);
   }
   if (options.pathInfo !== undefined) await writeInfos(options.pathInfo, lines);
-  const progress = startProgress(context.stderr, context.say);
+  const progress = startProgress(context);
   progress.event({ type: 'plan', plan: { ...plan, fileSize: plan.narSize } });
   try {
     const stream = exportPaths(store, infos.values(), {

@@ -2,10 +2,11 @@
 
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import { collect } from '../../bytes/source.ts';
 import type { ByteSource } from '../../bytes/source.ts';
-import { NarrowError, ioError } from '../../errors.ts';
+import { NarrowError, ioError, isNarrowError } from '../../errors.ts';
 import type { ExportInfo } from '../../format/export-stream.ts';
 import { decodeGuessed, guessEncoding } from '../../format/guess-encoding.ts';
 import { parsePathInfos } from '../../format/path-info-json.ts';
@@ -17,7 +18,7 @@ import { printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import type { RandomBytes } from '../../store/export-file.ts';
 import { openStore, openWritable, stateDirectory } from '../../store/open.ts';
-import type { OpenContext } from '../../store/open.ts';
+import type { OpenContext } from '../../store/open-context.ts';
 import type { WritableStore } from '../../store/store.ts';
 import type { CopyResult } from '../../transfer/copy.ts';
 import { importObjects } from '../../transfer/import.ts';
@@ -27,14 +28,16 @@ import type { ScannedObject } from '../../transfer/scan.ts';
 import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
 import { resolveStorePath } from '../installable.ts';
-import { repeat, trustOptions } from '../options.ts';
+import { repeat, storeOption, trustOptions } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { startProgress } from '../output/progress.ts';
 import type { Progress } from '../output/progress.ts';
 import { planLines } from '../output/plan.ts';
 
 interface ImportOptions extends TrustOptions {
-  readonly to: string;
+  readonly store: string;
+  /** As in copy: understood, not shown. */
+  readonly to?: string;
   readonly path?: string;
   readonly reference?: readonly string[];
   readonly deriver?: string;
@@ -52,8 +55,9 @@ export function define(command: Command, context: Context): void {
       'Add the paths of an export stream, or one path from its NAR. Prints them. All that is missing is told before ' +
         'anything is written; a pipe is put aside on disk for that.',
     )
-    .argument('[file]', 'an export stream or a NAR, also compressed (default: standard input)')
-    .option('--to <url>', 'the store', 'auto')
+    .argument('[file]', 'an export stream or a NAR, also compressed (default: standard input)');
+  storeOption(command)
+    .addOption(new Option('--to <url>').hideHelp())
     .option('--path <path>', 'the input is the NAR of this store path')
     .option('--reference <path>', 'with --path: a path it refers to (repeatable)', repeat)
     .option('--deriver <path>', 'with --path: the derivation that made it')
@@ -70,7 +74,7 @@ export function define(command: Command, context: Context): void {
 
 const examples = `
 Examples:
-  narrow import --to 'local?root=/mnt' system.export
+  narrow import --store 'local?root=/mnt' system.export
   ssh host nix-store --export /nix/store/…-hello | narrow import --no-check-sigs
   narrow import --sigs-from https://cache.nixos.org system.export.zst
   narrow import --path /nix/store/…-hello --reference /nix/store/…-glibc hello.nar`;
@@ -90,9 +94,9 @@ async function runImport(file: string | undefined, options: ImportOptions, conte
   expectPath(options);
   await using stack = new AsyncDisposableStack();
   const input = stack.use(await openInput(file, context.signal));
-  const destination = stack.use(await openWritable(options.to, open));
+  const destination = stack.use(await openWritable(options.to ?? options.store, open));
   const evidence = await evidenceFor(options, destination, open, stack, context);
-  const progress = startProgress(context.stderr, context.say);
+  const progress = startProgress(context);
   stack.defer(() => progress.stop());
   const job: Job = { context, options, destination, open, evidence, progress };
   const started = performance.now();
@@ -150,9 +154,23 @@ async function importAll(job: Job, bytes: RandomBytes, stream: ByteSource, spool
   const source = spool ? kept(stream, spool) : stream;
   const scan = { storeDir: destination.storeDir, name: bytes.name, signal: context.signal };
   const objects: ScannedObject[] = [];
-  if (options.path !== undefined) objects.push(await scanNar(source, await namedInfo(job, options.path), scan));
-  else for await (const object of scanExport(source, scan)) objects.push(object);
+  try {
+    if (options.path !== undefined) objects.push(await scanNar(source, await namedInfo(job, options.path), scan));
+    else for await (const object of scanExport(source, scan)) objects.push(object);
+  } catch (error) {
+    throw explained(error, options);
+  }
   return importScanned(job, bytes, objects);
+}
+
+/** What fails at its first byte is another kind of file. */
+function explained(error: unknown, { path }: ImportOptions): unknown {
+  if (!isNarrowError(error, 'format') || error.data['offset'] !== 0) return error;
+  const hint =
+    path === undefined
+      ? 'is it an export stream, as narrow export and nix-store --export write? a NAR needs --path'
+      : 'is it a NAR, as narrow nar pack and nix-store --dump write? an export stream goes without --path';
+  return new NarrowError('format', error.message, { cause: error, hint, data: error.data });
 }
 
 async function* kept(stream: ByteSource, spool: Spool): AsyncGenerator<Uint8Array, void, undefined> {
@@ -249,14 +267,18 @@ async function print(
 ): Promise<void> {
   const full = (path: StorePath): string => printStorePath(destination.storeDir, path);
   const differs = results.flatMap(({ copy }) => copy.plan.differs);
-  const other = new Set(differs.map((d) => d.path));
+  const refusals = results.flatMap(({ copy }) => copy.plan.refused);
+  const other = new Map([
+    ...differs.map(({ path }) => [path, 'differs'] as const),
+    ...refusals.map(({ path }) => [path, 'refused'] as const),
+  ]);
   const outcomes = results.flatMap(({ copy }) => copy.outcomes);
   const added = new Set(outcomes.filter((o) => o.status === 'added').map((o) => o.path));
   const missing = new Set(results.flatMap(({ copy }) => copy.plan.missing.map((info) => info.path)));
   const status = (path: StorePath): string =>
-    other.has(path) ? 'differs' : added.has(path) ? 'added' : options.dryRun && missing.has(path) ? 'missing' : 'valid';
+    other.get(path) ?? (added.has(path) ? 'added' : options.dryRun && missing.has(path) ? 'missing' : 'valid');
   const paths = results.flatMap((result) => result.paths);
-  if (differs.length > 0) context.status = 3;
+  if (other.size > 0) context.status = 3;
   if (options.json) {
     const rows = paths.map((path) => ({ path: full(path), status: status(path) }));
     return context.out(JSON.stringify({ dryRun: options.dryRun ?? false, paths: rows }));

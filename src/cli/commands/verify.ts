@@ -81,9 +81,9 @@ async function check(
   infos: ReadonlyMap<StorePath, PathInfo>,
   rules: Pick<VerifyRequest, 'contents' | 'trust'>,
   found: Found[],
-  { signal, stderr, say }: Context,
+  context: Context,
 ): Promise<number> {
-  const progress = startProgress(stderr, say);
+  const progress = startProgress(context);
   progress.event({ type: 'plan', plan: makePlan(store.storeDir, infos, new Map()) });
   const onBytes = (path: StorePath, bytes: number): void => progress.event({ type: 'bytes', path, bytes });
   let read = 0;
@@ -93,7 +93,7 @@ async function check(
       infos: infos.values(),
       ...rules,
       onBytes,
-      signal,
+      signal: context.signal,
     })) {
       read += bytes;
       progress.event({ type: 'outcome', outcome: { status: 'added', path, bytes } });

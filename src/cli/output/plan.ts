@@ -2,7 +2,7 @@
 
 import type { Store } from '../../store/store.ts';
 import { groupedByReason } from '../../transfer/plan.ts';
-import type { Plan } from '../../transfer/plan.ts';
+import type { Plan, Refusal } from '../../transfer/plan.ts';
 import { count, formatBytes } from './human.ts';
 
 /** The plan's lines. What is refused stands in the error that follows, unless nothing follows (`dryRun`). */
@@ -12,17 +12,31 @@ export function planLines(
   destination: Pick<Store, 'url' | 'abilities'>,
   dryRun: boolean,
 ): string[] {
-  const wire = plan.fileSize === undefined ? '' : `, ${formatBytes(plan.fileSize)} as stored there`;
-  const lines = [
-    `from ${source.url} to ${destination.url}: ${count(plan.total, 'path')}, ${plan.valid} there already, ` +
-      `${plan.missing.length} to copy (${formatBytes(plan.narSize)} of NARs${wire})`,
-  ];
+  const lines = [`from ${source.url} to ${destination.url}:`, `  ${numbers(plan)}`];
   if (plan.unsigned > 0 && !destination.abilities.signs)
     lines.push(`  ${count(plan.unsigned, 'path')} without a signature`);
   if (plan.toSign.length > 0)
     lines.push(`  ${count(plan.toSign.length, 'path')} there already will get a signature added`);
   if (plan.differs.length > 0) lines.push('  differs, and stays as it is there:', ...groupedByReason(plan.differs, 10));
   if (dryRun && plan.refused.length > 0)
-    lines.push('  refused, so that nothing would be copied:', ...groupedByReason(plan.refused, 10));
+    lines.push(
+      '  refused, so that nothing would be copied:',
+      ...groupedByReason(plan.refused, 10),
+      ...hints(plan.refused),
+    );
   return lines;
+}
+
+function numbers({ total, valid, missing, differs, refused, narSize, fileSize }: Plan): string {
+  const wire = fileSize === undefined ? '' : `, ${formatBytes(fileSize)} as stored there`;
+  const size = missing.length === 0 ? '' : ` (${formatBytes(narSize)} of NARs${wire})`;
+  const parts = [count(total, 'path'), `${valid} there already`, `${missing.length} to copy${size}`];
+  if (differs.length > 0) parts.push(`${differs.length} that ${differs.length === 1 ? 'differs' : 'differ'}`);
+  if (refused.length > 0) parts.push(`${refused.length} refused`);
+  return parts.join(', ');
+}
+
+/** What to do about refusals, each thing once. */
+function hints(refused: readonly Refusal[]): string[] {
+  return [...new Set(refused.flatMap(({ hint }) => hint ?? []))].map((hint) => `  hint: ${hint}`);
 }

@@ -1,12 +1,11 @@
 // Progress of a copy: a frame with bytes, rate and ETA on a terminal, plain lines now and then elsewhere.
 
-import type { WriteStream } from 'node:tty';
 import type { StorePath } from '../../model/store-path.ts';
 import { pathName } from '../../model/store-path.ts';
 import type { TransferEvent } from '../../transfer/events.ts';
 import type { Plan } from '../../transfer/plan.ts';
+import type { Context } from '../context.ts';
 import { count, formatBytes, formatDuration } from './human.ts';
-import { Frame } from './terminal.ts';
 
 const frameInterval = 100;
 const lineInterval = 5000;
@@ -14,6 +13,8 @@ const lineInterval = 5000;
 const shownPaths = 4;
 /** The rate is that of the last seconds, or a stall would hide behind a fast start. */
 const rateWindow = 5000;
+/** A phase that takes longer than this says how long it has taken. */
+const longPhase = 2000;
 
 export interface Progress {
   event(event: TransferEvent): void;
@@ -21,84 +22,134 @@ export interface Progress {
   stop(): void;
 }
 
-/** What is known of a running copy, and how it reads. */
+interface Running {
+  readonly path: StorePath;
+  readonly size: number;
+  got: number;
+}
+
+/** What is known of a running copy, and how it reads. Times in milliseconds. */
 export class CopyState {
   #plan: Plan | undefined;
-  #phase = '';
-  #bytes = 0;
+  #phase = { text: '', since: 0 };
+  /** All that was taken in, also what had to be read again: for the rate. */
+  #taken = 0;
+  /** When bytes last came in. */
+  #last = 0;
   #done = 0;
+  #doneBytes = 0;
   readonly #sizes = new Map<StorePath, number>();
-  readonly #running = new Map<StorePath, { got: number; size: number }>();
+  readonly #running = new Map<StorePath, Running>();
   readonly #samples: { time: number; bytes: number }[] = [];
 
-  get moving(): boolean {
-    return this.#plan !== undefined && this.#plan.missing.length > 0;
+  event(event: TransferEvent, now: number): void {
+    if (event.type === 'phase') this.#phase = { text: event.text, since: now };
+    if (event.type === 'plan') this.#begin(event.plan, now);
+    if (event.type === 'bytes') this.#took(event.path, event.bytes, now);
+    if (event.type === 'outcome') this.#ended(event.outcome.path);
   }
 
-  event(event: TransferEvent, now: number): void {
-    if (event.type === 'phase') this.#phase = event.text;
-    if (event.type === 'plan') {
-      this.#plan = event.plan;
-      for (const info of event.plan.missing) this.#sizes.set(info.path, info.file?.size ?? info.narSize);
-    }
-    if (event.type === 'bytes') this.#took(event.path, event.bytes, now);
-    if (event.type === 'outcome') {
-      this.#done++;
-      this.#running.delete(event.outcome.path);
-    }
+  #begin(plan: Plan, now: number): void {
+    this.#plan = plan;
+    this.#last = now;
+    const wire = plan.fileSize !== undefined;
+    for (const info of plan.missing) this.#sizes.set(info.path, wire ? info.file!.size! : info.narSize);
   }
 
   #took(path: StorePath, bytes: number, now: number): void {
-    this.#bytes += bytes;
-    const running = this.#running.get(path) ?? { got: 0, size: this.#sizes.get(path) ?? 0 };
+    this.#taken += bytes;
+    this.#last = now;
+    const running = this.#running.get(path) ?? { path, got: 0, size: this.#sizes.get(path) ?? 0 };
     running.got += bytes;
     this.#running.set(path, running);
-    this.#samples.push({ time: now, bytes: this.#bytes });
+    this.#samples.push({ time: now, bytes: this.#taken });
     while (this.#samples.length > 2 && this.#samples[0]!.time < now - rateWindow) this.#samples.shift();
+  }
+
+  #ended(path: StorePath): void {
+    this.#running.delete(path);
+    const size = this.#sizes.get(path);
+    if (size === undefined) return;
+    this.#done++;
+    this.#doneBytes += size;
   }
 
   /** Bytes a second of late. */
   rate(now: number): number {
     const first = this.#samples[0];
-    return first && now > first.time ? ((this.#bytes - first.bytes) * 1000) / (now - first.time) : 0;
+    return first && now > first.time ? ((this.#taken - first.bytes) * 1000) / (now - first.time) : 0;
   }
 
+  /** Empty when there is nothing to tell. */
   line(now: number): string {
-    if (!this.#plan) return this.#phase;
-    const total = this.#plan.fileSize ?? this.#plan.narSize;
-    const rate = this.rate(now);
-    const eta = rate > 0 ? Math.max(total - this.#bytes, 0) / rate : Infinity;
-    const percent = total > 0 ? Math.min(100, Math.floor((100 * this.#bytes) / total)) : 100;
-    return (
-      `${String(percent).padStart(3)} %  ${formatBytes(this.#bytes)} of ${formatBytes(total)}  ${formatBytes(rate)}/s  ` +
-      `ETA ${formatDuration(eta)}  ${this.#done} of ${count(this.#plan.missing.length, 'path')}`
-    );
+    return this.#parts(now).join('  ');
   }
 
-  frame(now: number): string[] {
-    const paths = [...this.#running].slice(0, shownPaths).map(([path, { got, size }]) => {
-      return `       ${formatBytes(got).padStart(9)} of ${formatBytes(size).padStart(9)}  ${pathName(path)}`;
+  #parts(now: number): string[] {
+    if (!this.#plan) return this.#phase.text === '' ? [] : [this.#phase.text, ...elapsed(now - this.#phase.since)];
+    const all = this.#plan.missing.length;
+    if (all === 0) return [];
+    const total = this.#plan.fileSize ?? this.#plan.narSize;
+    const running = [...this.#running.values()];
+    const read = running.filter(isRead).length;
+    const bytes = this.#doneBytes + running.reduce((sum, one) => sum + Math.min(one.got, one.size), 0);
+    // reading is not all: what is read is still compressed, written, and registered after its references
+    const percent = this.#done === all ? 100 : Math.min(99, total > 0 ? Math.floor((100 * bytes) / total) : 99);
+    const amounts = [`${String(percent).padStart(3)} %`, `${formatBytes(bytes)} of ${formatBytes(total)}`];
+    if (bytes >= total && read > 0)
+      return [...amounts, `all read, finishing ${read} of ${count(all, 'path')}`, ...elapsed(now - this.#last)];
+    const rate = this.rate(now);
+    const eta = formatDuration(rate > 0 ? (total - bytes) / rate : Infinity);
+    const more = read > 0 ? `, ${read} more read` : '';
+    return [...amounts, `${formatBytes(rate)}/s`, `ETA ${eta}`, `${this.#done} of ${count(all, 'path')}${more}`];
+  }
+
+  /** The line, on as many as it needs, and paths on their way: first those that bytes are still awaited of. */
+  frame(now: number, width: number): string[] {
+    const running = [...this.#running.values()];
+    const order = [...running.filter((one) => !isRead(one)), ...running.filter(isRead)];
+    const paths = order.slice(0, shownPaths).map(({ path, got, size }) => {
+      const part = got >= size ? 'all' : formatBytes(got);
+      return `       ${part.padStart(9)} of ${formatBytes(size).padStart(9)}  ${pathName(path)}`;
     });
-    return [this.line(now), ...paths];
+    return [...wrapped(this.#parts(now), width), ...paths];
   }
 }
 
-/** Progress on `stream`: painted when it is a terminal, else a line every five seconds. */
-export function startProgress(stream: WriteStream, say: (text: string) => void): Progress {
+function isRead({ got, size }: Running): boolean {
+  return got >= size;
+}
+
+function elapsed(time: number): string[] {
+  return time < longPhase ? [] : [`(${formatDuration(time / 1000)})`];
+}
+
+/** Parts side by side, as many on a line as fit. */
+function wrapped(parts: readonly string[], width: number): string[] {
+  const lines: string[] = [];
+  for (const part of parts) {
+    const joined = `${lines.at(-1) ?? ''}  ${part}`;
+    if (lines.length > 0 && joined.length < width) lines[lines.length - 1] = joined;
+    else lines.push(lines.length === 0 ? part : `       ${part}`);
+  }
+  return lines;
+}
+
+/** Progress on standard error: painted when it is a terminal, else a line every five seconds. */
+export function startProgress({ frame, say }: Pick<Context, 'frame' | 'say'>): Progress {
   const state = new CopyState();
-  const frame = stream.isTTY ? new Frame(stream) : undefined;
   const tick = (): void => {
-    if (frame) frame.paint(state.frame(performance.now()));
-    else if (state.moving) say(state.line(performance.now()));
+    const now = performance.now();
+    const line = state.line(now);
+    if (frame) frame.paint(state.frame(now, frame.width));
+    else if (line !== '') say(line);
   };
   const timer = setInterval(tick, frame ? frameInterval : lineInterval);
   timer.unref();
   return {
     event(event) {
       state.event(event, performance.now());
-      if (event.type !== 'warning') return;
-      if (frame) frame.above(`warning: ${event.text}`);
-      else say(`warning: ${event.text}`);
+      if (event.type === 'warning') say(`warning: ${event.text}`);
     },
     stop() {
       clearInterval(timer);

@@ -7,24 +7,30 @@ import { stripVTControlCharacters } from 'node:util';
 
 export class Frame {
   readonly #stream: WriteStream;
-  #height = 0;
+  #lines: readonly string[] = [];
 
   constructor(stream: WriteStream) {
     this.#stream = stream;
   }
 
+  /** Columns of the terminal, as it is now. */
+  get width(): number {
+    return this.#stream.columns || 80;
+  }
+
   /** Replaces the frame. Lines are cut to the terminal's width, or moving back up would miscount. */
   paint(lines: readonly string[]): void {
-    const width = this.#stream.columns || 80;
     this.#erase();
-    for (const line of lines) this.#stream.write(`${cut(line, width)}\n`);
-    this.#height = lines.length;
+    this.#lines = lines.map((line) => cut(line, this.width));
+    for (const line of this.#lines) this.#stream.write(`${line}\n`);
   }
 
   /** Writes lines that stay, above the frame. */
   above(text: string): void {
+    const below = this.#lines;
     this.#erase();
     this.#stream.write(`${text}\n`);
+    if (below.length > 0) this.paint(below);
   }
 
   clear(): void {
@@ -32,15 +38,16 @@ export class Frame {
   }
 
   #erase(): void {
-    if (this.#height === 0) return;
-    moveCursor(this.#stream, -(this.#stream.columns || 80), -this.#height);
+    if (this.#lines.length === 0) return;
+    // a terminal that has become narrower has wrapped what was painted
+    const height = this.#lines.reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / this.width)), 0);
+    moveCursor(this.#stream, -this.width, -height);
     clearScreenDown(this.#stream);
-    this.#height = 0;
+    this.#lines = [];
   }
 }
 
 function cut(line: string, width: number): string {
-  return stripVTControlCharacters(line).length < width
-    ? line
-    : `${stripVTControlCharacters(line).slice(0, width - 2)}…`;
+  const plain = stripVTControlCharacters(line);
+  return plain.length < width ? line : `${plain.slice(0, width - 2)}…`;
 }

@@ -5,6 +5,8 @@ import type { DecodeOptions, EncodeOptions } from '../compression.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { faultsOf } from './codec.ts';
 import type { Faults } from './codec.ts';
+import { encodeFrames } from './frames.ts';
+import type { FrameCompressor } from './frames.ts';
 import { StreamStruct, loadLibrary, onThread, throughStepper } from './native.ts';
 import type { Library, Step, Stepper, StreamLayout } from './native.ts';
 
@@ -26,6 +28,7 @@ interface Zstd {
   readonly setSize: Call;
   readonly encode: (...args: unknown[]) => Promise<number>;
   readonly decode: (...args: unknown[]) => Promise<number>;
+  readonly frame: (...args: unknown[]) => Promise<number>;
   readonly errorName: (code: number) => string;
 }
 
@@ -71,6 +74,7 @@ function bind(library: Library): Zstd {
     setSize: library.func('ZSTD_CCtx_setPledgedSrcSize', 'int64_t', [handle, 'uint64_t']) as Call,
     encode: onThread(library.func('ZSTD_compressStream2', 'int64_t', [...stream, 'int'])),
     decode: onThread(library.func('ZSTD_decompressStream', 'int64_t', stream)),
+    frame: onThread(library.func('ZSTD_compress2', 'int64_t', [handle, 'void *', 'size_t', 'void *', 'size_t'])),
     errorName: library.func('ZSTD_getErrorName', 'str', ['int64_t']) as (code: number) => string,
   };
 }
@@ -163,8 +167,43 @@ class Decoder extends ZstdStepper {
   }
 }
 
+/** Up to this level a window is at most 4 MiB: cutting into frames costs less than a percent. */
+const framedLevel = 9;
+
 export function encodeByLibrary(source: ByteSource, options: EncodeOptions): ByteSource {
-  return throughStepper(() => new Encoder(options), source, faultsOf('zstd', undefined), options.signal);
+  const { level = 3, signal } = options;
+  if (level <= framedLevel) return encodeFrames(() => new FrameEncoder(level), source, options);
+  return throughStepper(() => new Encoder(options), source, faultsOf('zstd', undefined), signal);
+}
+
+/** Compresses whole frames, one call each: without zstd's own copies of input and output a sixth faster. */
+class FrameEncoder implements FrameCompressor {
+  readonly #lib = libzstd()!;
+  readonly #context: bigint;
+
+  constructor(level: number) {
+    this.#context = this.#lib.createEncoder();
+    this.#check(this.#lib.set(this.#context, parameters.level, level));
+    this.#check(this.#lib.set(this.#context, parameters.checksum, 1));
+  }
+
+  bound(size: number): number {
+    // ZSTD_COMPRESSBOUND
+    return size + (size >> 8) + (size < 1 << 17 ? ((1 << 17) - size) >> 11 : 0);
+  }
+
+  async compress(input: Buffer, output: Buffer): Promise<number> {
+    return this.#check(await this.#lib.frame(this.#context, output, output.length, input, input.length));
+  }
+
+  [Symbol.dispose](): void {
+    this.#lib.freeEncoder(this.#context);
+  }
+
+  #check(result: number): number {
+    if (result < 0) throw new NarrowError('io', `libzstd cannot compress: ${this.#lib.errorName(result)}`);
+    return result;
+  }
 }
 
 export function decodeByLibrary(source: ByteSource, options: DecodeOptions): ByteSource {

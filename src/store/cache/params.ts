@@ -46,10 +46,10 @@ export async function cacheParams(params: URLSearchParams): Promise<CacheParams>
 
 async function readKey(path: string): Promise<SecretKey> {
   try {
-    return parseSecretKey(await readFile(path, 'utf8'));
+    return parseSecretKey(await readFile(path, 'utf8'), path);
   } catch (error) {
-    if (!(error instanceof NarrowError)) throw ioError('read the secret key', path, error);
-    throw new NarrowError(error.code, `${path}: ${error.message}`, { cause: error, hint: error.hint });
+    if (error instanceof NarrowError) throw error;
+    throw ioError('read the secret key', path, error);
   }
 }
 

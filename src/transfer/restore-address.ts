@@ -9,7 +9,7 @@ import type { ContentAddress } from '../model/content-address.ts';
 import { isContentAddressed } from '../model/path-info.ts';
 import { hashPart } from '../model/store-path.ts';
 import type { StoreDir } from '../model/store-path.ts';
-import { ModuloHash } from '../store/local/modulo.ts';
+import { SelfHasher } from '../model/hash-modulo.ts';
 import type { ScannedObject } from './scan.ts';
 
 export interface RestoreOptions {
@@ -72,9 +72,9 @@ async function otherAddresses(
 }
 
 async function selfAddress({ info }: ScannedObject, { nar, signal }: RestoreOptions): Promise<ContentAddress> {
-  const modulo = new ModuloHash(hashPart(info.path));
+  const modulo = new SelfHasher(hashPart(info.path));
   for await (const _ of watched(nar(), signal, (chunk) => modulo.update(chunk)));
-  return { method: 'nar', hash: { algo: 'sha256', bytes: modulo.digest() } };
+  return { method: 'nar', hash: modulo.digest() };
 }
 
 async function* watched(

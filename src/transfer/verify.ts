@@ -8,7 +8,7 @@ import { isContentAddressed } from '../model/path-info.ts';
 import type { TrustedKeys } from '../model/signature.ts';
 import type { StorePath } from '../model/store-path.ts';
 import { takeNar } from '../store/intake.ts';
-import { contentCheck } from '../store/local/content-check.ts';
+import { contentCheck } from '../store/content-check.ts';
 import type { Store } from '../store/store.ts';
 import { concurrently } from './concurrently.ts';
 

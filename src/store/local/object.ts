@@ -10,7 +10,7 @@ import type { NarVisitor } from '../../format/nar/tree.ts';
 import type { Intake } from '../intake.ts';
 import { takeNar } from '../intake.ts';
 import type { Item } from '../store.ts';
-import { contentCheck } from './content-check.ts';
+import { contentCheck } from '../content-check.ts';
 import { FileHashes, linkFiles } from './optimise.ts';
 
 export interface UnpackOptions {

@@ -1,15 +1,15 @@
 // Whether contents are what a path's content address promises, found out while the NAR streams past.
 
 import { createHash } from 'node:crypto';
-import { NarrowError } from '../../errors.ts';
-import type { NarVisitor } from '../../format/nar/tree.ts';
-import type { ContentAddress } from '../../model/content-address.ts';
-import { formatContentAddress } from '../../model/content-address.ts';
-import { equalHash } from '../../model/hash.ts';
-import type { PathInfo } from '../../model/path-info.ts';
-import { hashPart } from '../../model/store-path.ts';
+import { NarrowError } from '../errors.ts';
+import type { NarVisitor } from '../format/nar/tree.ts';
+import type { ContentAddress } from '../model/content-address.ts';
+import { formatContentAddress } from '../model/content-address.ts';
+import { equalHash } from '../model/hash.ts';
+import type { PathInfo } from '../model/path-info.ts';
+import { SelfHasher } from '../model/hash-modulo.ts';
+import { hashPart } from '../model/store-path.ts';
 import { GitHash } from './git-hash.ts';
-import { ModuloHash } from './modulo.ts';
 
 export interface ContentCheck {
   /** Wants the NAR's events. */
@@ -37,8 +37,8 @@ export function contentCheck(info: PathInfo): ContentCheck | undefined {
 
 function narCheck(info: PathInfo, ca: ContentAddress): ContentCheck {
   if (info.references.includes(info.path)) {
-    const modulo = new ModuloHash(hashPart(info.path));
-    return { onChunk: (chunk) => modulo.update(chunk), verify: () => expect(info, ca, modulo.digest()) };
+    const modulo = new SelfHasher(hashPart(info.path), ca.hash.algo);
+    return { onChunk: (chunk) => modulo.update(chunk), verify: () => expect(info, ca, modulo.digest().bytes) };
   }
   if (equalHash(ca.hash, info.narHash)) return { verify() {} };
   const hasher = createHash(ca.hash.algo);
@@ -70,7 +70,7 @@ function gitCheck(info: PathInfo, ca: ContentAddress): ContentCheck {
   return { visitor, verify: () => expect(info, ca, visitor.digest()) };
 }
 
-function expect(info: PathInfo, ca: ContentAddress, digest: Buffer): void {
+function expect(info: PathInfo, ca: ContentAddress, digest: Uint8Array): void {
   const got = { method: ca.method, hash: { algo: ca.hash.algo, bytes: digest } };
   if (equalHash(got.hash, ca.hash)) return;
   throw new NarrowError(

@@ -2,9 +2,9 @@
 
 import { createHash } from 'node:crypto';
 import type { Hash as Hasher } from 'node:crypto';
-import { bytesFrom, compareBytes } from '../../bytes/byte-string.ts';
-import type { ByteString } from '../../bytes/byte-string.ts';
-import type { NarVisitor } from '../../format/nar/tree.ts';
+import { bytesFrom, compareBytes } from '../bytes/byte-string.ts';
+import type { ByteString } from '../bytes/byte-string.ts';
+import type { NarVisitor } from '../format/nar/tree.ts';
 
 interface Entry {
   readonly mode: '40000' | '100644' | '100755' | '120000';

@@ -9,6 +9,7 @@ import type { StorePath } from '../model/store-path.ts';
 import type { AddOptions, Item, Outcome, Store, WritableStore } from '../store/store.ts';
 import type { OnEvent } from './events.ts';
 import type { Plan } from './plan.ts';
+import { withOutputs } from './derivation-closure.ts';
 import { expectAccepted, makePlan } from './plan.ts';
 
 export interface CopyRequest {
@@ -17,6 +18,8 @@ export interface CopyRequest {
   readonly roots: readonly StorePath[];
   /** With all they refer to; default true. */
   readonly recursive?: boolean;
+  /** With the outputs of the closure's derivations that are valid at the source, and with what those need. */
+  readonly includeOutputs?: boolean | undefined;
   /** False when the user vouches for the source. */
   readonly checkSignatures?: boolean;
   /** Make the plan and stop. */
@@ -44,7 +47,7 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
   await using stack = new AsyncDisposableStack();
   stack.use(await source.hold(roots));
   onEvent?.({ type: 'phase', text: `asking ${source.url}` });
-  const closure = await gather(request);
+  const closure = await gather(request, async (paths) => void stack.use(await source.hold(paths)));
   stack.use(await destination.hold(closure.keys()));
   onEvent?.({ type: 'phase', text: `asking ${destination.url}` });
   const add: AddOptions = {
@@ -69,9 +72,21 @@ function expectSameDir(source: Store, destination: Store): void {
   );
 }
 
-async function gather({ source, roots, recursive = true, signal }: CopyRequest): Promise<Map<StorePath, PathInfo>> {
+async function gather(
+  { source, roots, recursive = true, includeOutputs, onEvent, signal }: CopyRequest,
+  hold: (paths: readonly StorePath[]) => Promise<void>,
+): Promise<Map<StorePath, PathInfo>> {
   const query = (paths: readonly StorePath[]): Promise<Map<StorePath, PathInfo>> => source.pathInfos(paths, { signal });
-  if (recursive) return closureOf(query, roots, source.url);
+  if (recursive) {
+    const closure = await closureOf(query, roots, source.url);
+    if (!includeOutputs) return closure;
+    const onUnknown = (drvs: readonly StorePath[]): void =>
+      onEvent?.({
+        type: 'warning',
+        text: `outputs of ${drvs.length} derivations (${drvs[0]} …) are left out: their paths are known only once they are built`,
+      });
+    return withOutputs(source, closure, hold, { onUnknown, signal });
+  }
   const infos = await query(roots);
   const absent = roots.filter((root) => !infos.has(root));
   if (absent.length > 0)

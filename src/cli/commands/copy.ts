@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { NarrowError, isNarrowError } from '../../errors.ts';
+import { parseInstallable } from '../../model/output-spec.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import { openStore, openWritable, stateDirectory } from '../../store/open.ts';
@@ -13,6 +14,7 @@ import { fallback } from '../../store/wrap/fallback.ts';
 import { resumable } from '../../store/wrap/resumable.ts';
 import { copyClosure } from '../../transfer/copy.ts';
 import type { CopyResult } from '../../transfer/copy.ts';
+import { derivationRoots } from '../../transfer/derivation-closure.ts';
 import type { Plan } from '../../transfer/plan.ts';
 import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
@@ -25,6 +27,8 @@ interface CopyOptions extends TrustOptions {
   readonly from?: readonly string[];
   readonly to: string;
   readonly recursive: boolean;
+  readonly derivation?: boolean;
+  readonly includeOutputs?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
   readonly outLink?: string;
@@ -43,6 +47,8 @@ export function define(command: Command, context: Context): void {
     .option('--to <url>', 'the destination', 'auto');
   pathArguments(command)
     .option('--no-recursive', 'just these paths, without what they refer to')
+    .option('--derivation', 'the derivations that the paths were built by, in place of the paths')
+    .option('--include-outputs', 'the outputs of all derivations that are copied, too, where the source has them')
     .option('--dry-run', 'show the plan and stop')
     .option('--out-link <link>', 'make LINK to the path at the destination, which keeps it from being collected')
     .option('--profile <profile>', 'make the path the next generation of PROFILE at the destination')
@@ -67,7 +73,7 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
   stack.defer(() => progress.stop());
   await using source = await openSources(options.from ?? ['auto'], open);
   await using destination = await openWritable(options.to, open);
-  const roots = await resolvePaths(source, given, options.stdin);
+  const roots = await rootsOf(source, given, options, context);
   const started = performance.now();
   const dryRun = options.dryRun ?? false;
   let bytesRead = 0;
@@ -76,6 +82,7 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
     destination,
     roots,
     recursive: options.recursive,
+    includeOutputs: options.includeOutputs,
     checkSignatures: options.checkSigs ?? true,
     dryRun,
     finish: rootMaker(destination, roots, options),
@@ -92,6 +99,19 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
   if (options.json) await context.out(JSON.stringify(resultJson(run, source, dryRun)));
   else if (!dryRun) context.say(summary(run));
   if (result.plan.differs.length > 0 || (dryRun && result.plan.refused.length > 0)) context.status = 3;
+}
+
+async function rootsOf(
+  source: Store,
+  given: readonly string[],
+  options: CopyOptions,
+  context: Context,
+): Promise<StorePath[]> {
+  if (!options.recursive && options.includeOutputs)
+    throw new NarrowError('usage', '--include-outputs is about closures: it does not go with --no-recursive');
+  const named = options.derivation ? given.map((one) => parseInstallable(one).base) : given;
+  const roots = await resolvePaths(source, named, options.stdin);
+  return options.derivation ? derivationRoots(source, roots, context.signal) : roots;
 }
 
 /** A copy onto itself is a command that was not finished, unless a root is to be made. */

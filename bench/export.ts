@@ -31,7 +31,7 @@ export async function run(narrow: string, rounds: number): Promise<void> {
   );
   const prepare = (): void => remove(store);
   const into: Contestant[] = [
-    { name: 'narrow', argv: [narrow, 'import', '--no-check-sigs', '--to', `local?root=${store}`, stream], prepare },
+    { name: 'narrow', argv: [narrow, 'import', '--no-check-sigs', '--store', `local?root=${store}`, stream], prepare },
     ...nixes().map((nix) => ({
       name: `nix ${nix.label}`,
       argv: [join(nix.bin, 'nix-store'), '--import', '--store', store],

@@ -75,7 +75,7 @@ async function demo(): Promise<void> {
   say('A closure of real files: what is installed here, each package a store path that names those it needs.');
   const { root, file, paths } = await buildClosure(directory);
   console.log(`${paths} store paths, the root is ${root}`);
-  await run(narrow, 'import', '--to', 'local?root=A', '--no-check-sigs', file);
+  await run(narrow, 'import', '--store', 'local?root=A', '--no-check-sigs', file);
   console.log(await run(narrow, 'info', '--store', 'local?root=A', '--recursive', '--size', root));
 
   say('Into a cache in a directory: zstd, signed. First the plan alone.');

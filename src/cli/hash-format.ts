@@ -1,5 +1,6 @@
 // The options by which commands print hashes, as `nix hash` has them.
 
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import { NarrowError } from '../errors.ts';
 import type { Hash, HashAlgo, HashEncoding } from '../model/hash.ts';
@@ -21,7 +22,9 @@ export function hashFormatOptions(command: Command): Command {
 }
 
 export function typeOption(command: Command): Command {
-  return command.option('--type <algorithm>', `hash function: ${Object.keys(hashSizes).join(', ')}`);
+  return command
+    .option('--hash-algo <algorithm>', `hash function: ${Object.keys(hashSizes).join(', ')}`)
+    .addOption(new Option('--type <algorithm>', 'its name in older Nix').hideHelp());
 }
 
 /** How hashes are printed. Throws `usage` when more than one form was asked for. */

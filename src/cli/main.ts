@@ -20,7 +20,7 @@ const commands: Readonly<Record<string, Entry>> = {
   info: { summary: 'show what a store knows about paths', load: () => import('./commands/info.ts') },
   add: { summary: 'add a file or directory to a store', load: () => import('./commands/add.ts') },
   shared: {
-    summary: 'show what closures have in common, and what is each one’s own',
+    summary: 'show what closures have in common, and what is of one alone',
     load: () => import('./commands/shared.ts'),
   },
   diff: { summary: 'show what changes from one closure to another', load: () => import('./commands/diff.ts') },
@@ -47,7 +47,7 @@ export async function main(args: readonly string[]): Promise<void> {
     await program.parseAsync(args, { from: 'user' });
     process.exitCode = context.status;
   } catch (error) {
-    process.exitCode = report(error, context, args.includes('--json'));
+    process.exitCode = report(foreseen(error, args), context, args.includes('--json'));
   }
 }
 
@@ -58,8 +58,8 @@ export async function programFor(args: readonly string[], context: Context): Pro
     .description('Moves Nix store closures to the machines that need them.')
     .version(version(), '-V, --version')
     .helpCommand('help [command]', 'show what a command does')
-    .showHelpAfterError('(try: narrow --help)')
-    .configureOutput({ writeErr: (text) => context.say(text.trimEnd()) })
+    .addHelpText('after', footer)
+    .configureOutput({ writeErr: (text) => context.say(text.trimEnd()), outputError: () => {} })
     .exitOverride();
   const wanted = args.filter((arg) => !arg.startsWith('-') && arg !== 'help')[0];
   for (const [name, { summary, load }] of Object.entries(commands)) {
@@ -67,6 +67,23 @@ export async function programFor(args: readonly string[], context: Context): Pro
     if (name === wanted) (await load()).define(command, context);
   }
   return program;
+}
+
+const footer = `
+Stores are named by URLs, as in Nix: auto, local, local?root=DIR, daemon,
+ssh://HOST, ssh-ng://HOST, file://DIR, https://HOST. A command that works on one
+store takes --store; copy has two, --from and --to.
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 the answer is "no", 130 interrupted.`;
+
+/** What commander says of wrong usage, as an error of ours; its help and version stay what they are. */
+function foreseen(error: unknown, args: readonly string[]): unknown {
+  if (!(error instanceof CommanderError) || error.exitCode === 0 || error.code === 'commander.help') return error;
+  const [what = '', guess] = error.message.replace(/^error: /, '').split('\n');
+  const name = args.find((arg) => Object.hasOwn(commands, arg));
+  const help = `narrow ${name === undefined ? '' : `${name} `}--help`;
+  const hint =
+    guess === undefined ? `see ${help}` : `${guess.replace(/^\((.*)\)$/, '$1').replace(/^D/, 'd')} else see ${help}`;
+  return new NarrowError('usage', what, { hint });
 }
 
 /** The first signal asks to stop and clean up, the second ends at once. */

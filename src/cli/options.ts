@@ -15,7 +15,7 @@ export function repeat(value: string, previous: readonly string[] = []): string[
 }
 
 export function storeOption(command: Command): Command {
-  return command.option('--store <url>', 'the store that is meant', 'auto');
+  return command.option('--store <url>', 'the store', 'auto');
 }
 
 export function trustOptions(command: Command): Command {

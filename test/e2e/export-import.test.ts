@@ -61,7 +61,7 @@ test('what we export every Nix imports', async () => {
 
 test('a closure of derivations is imported without any trust: their content addresses are restored', async () => {
   const store = await freshStore();
-  const { stdout } = await narrow(['import', '--to', store, derivations]);
+  const { stdout } = await narrow(['import', '--store', store, derivations]);
   assert.deepEqual(
     lines(stdout),
     lines(
@@ -84,8 +84,8 @@ test('content addresses of every kind are restored: fixed outputs, texts, source
   const needsTrust = all.filter((info) => info.ca === undefined).map((info) => info.path);
   const store = await freshStore();
   const base = (await old.store(ca.root, '-qR', ...needsTrust)).split('\n');
-  await narrow(['import', '--no-check-sigs', '--to', store, await exported(ca, 'base', base)]);
-  await narrow(['import', '--to', store, await exported(ca, 'ca', ca.paths)]);
+  await narrow(['import', '--no-check-sigs', '--store', store, await exported(ca, 'base', base)]);
+  await narrow(['import', '--store', store, await exported(ca, 'ca', ca.paths)]);
   assert.equal(await old.complaints(store), undefined);
   const addresses = (infos: { path: string; ca?: string }[]): unknown =>
     infos.map((info) => [info.path, info.ca]).sort();
@@ -95,7 +95,7 @@ test('content addresses of every kind are restored: fixed outputs, texts, source
 test('built outputs need signatures: refused without, whole; taken with those of a file or of a store', async () => {
   const trust = ['--trusted-public-key', key.publicKey];
   const store = await freshStore();
-  const refusal = await fails(1, ['import', '--to', store, ...trust, outputs]);
+  const refusal = await fails(1, ['import', '--store', store, ...trust, outputs]);
   assert.match(refusal, /lacks a valid signature/);
   assert.match(refusal, /--no-check-sigs/);
   assert.deepEqual(await registered(store), []);
@@ -106,7 +106,7 @@ test('built outputs need signatures: refused without, whole; taken with those of
   const ours = await narrow(['export', '-r', '--path-info', infos, '--store', signed.root, signed.top]);
   writeFileSync(file, ours.bytes);
   assert.deepEqual(
-    lines((await narrow(['import', '--to', store, ...trust, '--path-info', infos, file])).stdout),
+    lines((await narrow(['import', '--store', store, ...trust, '--path-info', infos, file])).stdout),
     signed.paths,
   );
   assert.equal(await old.complaints(store), undefined);
@@ -125,7 +125,7 @@ test('built outputs need signatures: refused without, whole; taken with those of
 
   const from = ['--sigs-from', `local?root=${signed.root}`];
   const other = await freshStore();
-  await narrow(['import', '--to', other, ...trust, ...from, '-'], { input: readFileSync(file) });
+  await narrow(['import', '--store', other, ...trust, ...from, '-'], { input: readFileSync(file) });
   await old.nix(
     'store',
     'verify',
@@ -150,7 +150,7 @@ test('signatures for other contents are not taken over', async () => {
   ] as { narHash: string };
   writeFileSync(infos, JSON.stringify({ ...info, path: one, narHash: other.narHash }));
   const file = await exported(basic, 'one', [one!]);
-  const result = await narrow(['import', '--no-check-sigs', '--to', await freshStore(), '--path-info', infos, file]);
+  const result = await narrow(['import', '--no-check-sigs', '--store', await freshStore(), '--path-info', infos, file]);
   assert.match(result.stderr, /other contents or references in the stream/);
 });
 
@@ -158,7 +158,7 @@ test('all missing references are told before anything is written', async () => {
   const store = await freshStore();
   const file = await exported(basic, 'top', [basic.top]);
   for (const how of [[file], ['-']]) {
-    const error = await fails(1, ['import', '--no-check-sigs', '--json', '--to', store, ...how], {
+    const error = await fails(1, ['import', '--no-check-sigs', '--json', '--store', store, ...how], {
       input: readFileSync(file),
     });
     const missing = (JSON.parse(error.trimEnd().split('\n').at(-1)!) as { error: { missing: string[] } }).error.missing;
@@ -175,7 +175,7 @@ test('--no-spool imports path by path and stops at the first that cannot be adde
   const input = readFileSync(outputs);
   const store = await freshStore();
   assert.deepEqual(
-    lines((await narrow(['import', '--no-check-sigs', '--no-spool', '--to', store], { input })).stdout),
+    lines((await narrow(['import', '--no-check-sigs', '--no-spool', '--store', store], { input })).stdout),
     basic.paths,
   );
   assert.equal(await old.complaints(store), undefined);
@@ -186,7 +186,7 @@ test('--no-spool imports path by path and stops at the first that cannot be adde
     basic.paths.filter((path) => path !== bash),
   );
   const part = await freshStore();
-  const error = await fails(1, ['import', '--no-check-sigs', '--no-spool', '--to', part], {
+  const error = await fails(1, ['import', '--no-check-sigs', '--no-spool', '--store', part], {
     input: readFileSync(without),
   });
   assert.ok(error.includes(bash.slice('/nix/store/'.length)), error);
@@ -197,7 +197,7 @@ test('--no-spool imports path by path and stops at the first that cannot be adde
 test('compressed streams, files as standard input, and dry runs', async () => {
   await run(['zstd', '-q', outputs]);
   const store = await freshStore();
-  const dry = await narrow(['import', '--no-check-sigs', '--dry-run', '--json', '--to', store, `${outputs}.zst`]);
+  const dry = await narrow(['import', '--no-check-sigs', '--dry-run', '--json', '--store', store, `${outputs}.zst`]);
   const planned = JSON.parse(dry.stdout) as { dryRun: boolean; paths: { path: string; status: string }[] };
   assert.deepEqual(
     planned.paths.map((p) => p.path),
@@ -205,12 +205,12 @@ test('compressed streams, files as standard input, and dry runs', async () => {
   );
   assert.ok(planned.dryRun && planned.paths.every((p) => p.status === 'missing'));
   assert.deepEqual(await registered(store), []);
-  await narrow(['import', '--no-check-sigs', '--to', store, `${outputs}.zst`]);
+  await narrow(['import', '--no-check-sigs', '--store', store, `${outputs}.zst`]);
   assert.equal(await old.complaints(store), undefined);
 
   const other = await freshStore();
   const stdin = openSync(outputs, 'r');
-  const args = ['import', '--no-check-sigs', '--json', '--to', other];
+  const args = ['import', '--no-check-sigs', '--json', '--store', other];
   const { status, stdout } = spawnSync(command, args, { stdio: [stdin, 'pipe', 'inherit'], env: environment() });
   closeSync(stdin);
   assert.equal(status, 0);
@@ -227,12 +227,12 @@ test('a plain NAR with its references named, the inverse of nix store dump-path'
     'needed',
     lines(await old.store(basic.root, '-qR', bash)).filter((path) => path !== bash),
   );
-  await narrow(['import', '--no-check-sigs', '--to', store, needed]);
+  await narrow(['import', '--no-check-sigs', '--store', store, needed]);
   const nar = (await old.run('nix', ['store', 'dump-path', '--store', basic.root, bash])).bytes;
   const named = [
     'import',
     '--no-check-sigs',
-    '--to',
+    '--store',
     store,
     '--path',
     bash,
@@ -243,7 +243,7 @@ test('a plain NAR with its references named, the inverse of nix store dump-path'
   assert.equal((await narrow(named, { input: nar })).stdout.trimEnd(), bash);
   assert.equal(await old.complaints(store), undefined);
   assert.deepEqual(lines(await old.store(store, '-q', '--references', bash)), references);
-  assert.match(await fails(2, ['import', '--to', store, '--reference', bash, outputs]), /needs --path/);
+  assert.match(await fails(2, ['import', '--store', store, '--reference', bash, outputs]), /needs --path/);
 });
 
 test('damaged streams: the byte offset is told, nothing is written', async () => {
@@ -266,7 +266,7 @@ test('damaged streams: the byte offset is told, nothing is written', async () =>
     const store = await freshStore();
     const file = join(dir, 'damaged');
     writeFileSync(file, bytes);
-    assert.match(await fails(1, ['import', '--no-check-sigs', '--to', store, file]), expected, what);
+    assert.match(await fails(1, ['import', '--no-check-sigs', '--store', store, file]), expected, what);
     assert.deepEqual(await registered(store), [], what);
     assert.ok(isEmpty(store), what);
   }
@@ -280,5 +280,5 @@ test('a store whose contents are damaged is not exported: no importer takes the 
   const result = await narrow(['export', '--store', damaged, libc], { mayFail: true });
   assert.equal(result.status, 1);
   assert.match(result.stderr, /not what was promised|longer than announced/);
-  assert.match(await fails(1, ['import', '--to', await freshStore()], { input: result.bytes }), /at offset/);
+  assert.match(await fails(1, ['import', '--store', await freshStore()], { input: result.bytes }), /at offset/);
 });

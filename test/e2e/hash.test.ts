@@ -38,7 +38,7 @@ test('convert reads and prints every form', async () => {
   };
   const all = Object.values(forms);
   for (const [form, text] of Object.entries(forms)) {
-    const { stdout } = await narrow(['hash', 'convert', '--type', 'sha256', form, ...all]);
+    const { stdout } = await narrow(['hash', 'convert', '--hash-algo', 'sha256', form, ...all]);
     assert.equal(stdout, `${text}\n`.repeat(4), form);
   }
   const json = await narrow(['hash', 'convert', '--json', '--base16', forms['--sri']]);
@@ -49,5 +49,5 @@ test('what cannot be hashed or read is said, with the exit status of its kind', 
   assert.match(await fails(1, ['hash', 'convert', 'sha256:abc']), /bad hash 'sha256:abc': expected .*base-32/);
   assert.match(await fails(1, ['hash', 'file', dir]), /it is a directory/);
   assert.match(await fails(2, ['hash', 'file', '--base16', '--sri', file]), /exclude each other/);
-  assert.match(await fails(2, ['hash', 'file', '--type', 'crc32', file]), /unknown hash function 'crc32'/);
+  assert.match(await fails(2, ['hash', 'file', '--hash-algo', 'crc32', file]), /unknown hash function 'crc32'/);
 });

@@ -25,7 +25,7 @@ interface AddCommandOptions {
   readonly nar?: boolean;
   readonly flat?: boolean;
   readonly text?: boolean;
-  readonly hashAlgo?: string;
+  readonly hashAlgo: string;
   readonly reference?: readonly string[];
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -35,12 +35,12 @@ export function define(command: Command, context: Context): void {
   command
     .description('Add a file or directory to a store, under the path that its contents have. Prints the path.')
     .argument('<path>')
-    .option('--store <url>', 'the store (default: auto)')
+    .option('--store <url>', 'the store (default: "auto")')
     .option('--name <name>', 'what the path is called (default: as the file)')
     .option('--nar', 'hash the NAR: anything can be added (the default; as nix-store --add)')
     .option('--flat', 'hash the contents of the file (as nix-store --add-fixed and downloads)')
     .option('--text', 'hash the contents of the file as a text, such as a derivation (as builtins.toFile)')
-    .option('--hash-algo <algorithm>', 'hash function: sha256 (the default), sha512, sha1, md5')
+    .option('--hash-algo <algorithm>', 'hash function: md5, sha1, sha256, sha512', 'sha256')
     .option('--reference <path>', 'a store path that the contents refer to (repeatable)', repeat)
     .option('--dry-run', 'print the path and add nothing')
     .option('--json', 'print a JSON object')
@@ -76,7 +76,7 @@ function describe(storeDir: StoreDir, path: string, options: AddCommandOptions, 
   const request: AddRequest = {
     name: options.name ?? basename(resolve(path)),
     method: methodOf(options),
-    algo: hashType(options.hashAlgo ?? 'sha256'),
+    algo: hashType(options.hashAlgo),
     references: (options.reference ?? []).map((reference) => resolveStorePath(storeDir, reference)),
   };
   // a flat file is what a link leads to, as with Nix; a NAR holds the link itself
@@ -114,7 +114,8 @@ async function print(
       narHash: formatSri(info.narHash),
       narSize: info.narSize,
       references: info.references.map((reference) => printStorePath(storeDir, reference)),
-      status: outcome?.status ?? 'not added',
+      dryRun: outcome === undefined,
+      status: outcome?.status,
     }),
   );
 }

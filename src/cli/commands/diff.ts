@@ -24,7 +24,7 @@ export function define(command: Command, context: Context): void {
     .argument('<before>', 'a path, or a link to one')
     .argument('<after>', 'the other');
   storeOption(command)
-    .option('--json', 'print a JSON object: changes by package, and the closures’ sizes')
+    .option('--json', 'print a JSON object: changes by package, and the sizes of both closures')
     .addHelpText('after', '\nExample:\n  narrow diff /run/current-system ./result')
     .action((before: string, after: string, options: DiffOptions) => runDiff([before, after], options, context));
 }

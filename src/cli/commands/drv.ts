@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import { closureOf } from '../../closure/walk.ts';
 import { NarrowError, ioError, isNarrowError } from '../../errors.ts';
@@ -37,10 +38,13 @@ export function define(command: Command, context: Context): void {
     .command('show')
     .description('Print derivations as JSON, as nix derivation show does.')
     .argument('<paths...>', 'derivations, by store path or as .drv files; other store paths mean their derivers')
-    .option('--store <url>', 'where store paths are looked up (default: auto)')
+    .option('--store <url>', 'where store paths are looked up (default: "auto")')
     .option('-r, --recursive', 'with all derivations they are made from')
     .option('--shape <shape>', 'of the JSON: old (Nix up to 2.14), middle (as 2.26), new (from 2.33)', 'new')
-    .option('--aterm', 'print the text of the derivation instead, as it stands in the store')
+    .option('--json', 'print JSON, which is what is printed anyway')
+    .addOption(
+      new Option('--aterm', 'print the text of the derivation instead, as it stands in the store').conflicts('json'),
+    )
     .addHelpText('after', examples)
     .action((paths: string[], options: ShowOptions) => show(paths, options, context));
 }

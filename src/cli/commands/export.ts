@@ -2,7 +2,7 @@
 
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import { ioError } from '../../errors.ts';
+import { NarrowError, ioError } from '../../errors.ts';
 import { formatPathInfoLine } from '../../format/path-info-json.ts';
 import { openStore } from '../../store/open.ts';
 import { exportOrder, exportPaths } from '../../transfer/export.ts';
@@ -45,6 +45,10 @@ Examples:
 
 async function runExport(given: readonly string[], options: ExportOptions, context: Context): Promise<void> {
   const { signal } = context;
+  if (options.json && !options.dryRun)
+    throw new NarrowError('usage', '--json is for --dry-run: else standard output is the stream itself', {
+      hint: 'what is known of each path goes into a file with --path-info',
+    });
   if (!options.dryRun) expectNoTerminal('an export stream', 'narrow export … > x.export');
   await using store = await openStore(options.store, openContext(context));
   const paths = await resolvePaths(store, given, options.stdin);
@@ -58,7 +62,7 @@ async function runExport(given: readonly string[], options: ExportOptions, conte
   }
   if (options.pathInfo !== undefined) await writeInfos(options.pathInfo, lines);
   const progress = startProgress(context);
-  progress.event({ type: 'plan', plan: { ...plan, fileSize: plan.narSize } });
+  progress.event({ type: 'plan', plan: { ...plan, fileSize: undefined } });
   try {
     const stream = exportPaths(store, infos.values(), {
       signal,

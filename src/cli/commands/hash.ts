@@ -5,7 +5,6 @@ import { hashOf } from '../../bytes/hash.ts';
 import type { DigestName } from '../../bytes/hash.ts';
 import { packNar } from '../../format/nar/pack.ts';
 import { openInput } from '../../fs/input.ts';
-
 import type { Hash } from '../../model/hash.ts';
 import { parseHash } from '../../model/hash.ts';
 import type { Context } from '../context.ts';
@@ -14,6 +13,7 @@ import { hashFormatOptions, hashFormatter, hashType, typeOption } from '../hash-
 import { treeArgument } from '../tree-argument.ts';
 
 interface HashOptions extends HashFormatOptions {
+  readonly hashAlgo?: string;
   readonly type?: string;
   readonly json?: boolean;
 }
@@ -26,18 +26,18 @@ Examples:
   narrow hash file --base32 ./source.tar.gz
   narrow hash path ./source
   narrow hash convert --base16 sha256-qUiQTy8PR5uPgZdpSzAYSw0u0cHNKh7A+4XSmaGSpEc=
-  narrow hash convert --type sha1 800d59cfcd3c05e900cb4e214be48f6b886a08df`,
+  narrow hash convert --hash-algo sha1 800d59cfcd3c05e900cb4e214be48f6b886a08df`,
   );
   const sub = (name: string, argument: string, description: string): Command =>
     hashFormatOptions(typeOption(command.command(name).description(description).argument(argument))).option(
       '--json',
       'print a JSON object: what was given -> hash',
     );
-  sub('file', '<files...>', 'Hash the contents of files; - is standard input.').action(
+  sub('file', '<files...>', 'Hash the contents of files (sha256, if not told otherwise); - is standard input.').action(
     (files: string[], options: HashOptions) => printAll(files, fileHash, options, context),
   );
-  sub('path', '<paths...>', 'Hash the NARs of files or directories.').action((paths: string[], options: HashOptions) =>
-    printAll(paths, treeHash, options, context),
+  sub('path', '<paths...>', 'Hash the NARs of files or directories (sha256, if not told otherwise).').action(
+    (paths: string[], options: HashOptions) => printAll(paths, treeHash, options, context),
   );
   sub('convert', '<hashes...>', 'Print hashes in another form.').action((hashes: string[], options: HashOptions) =>
     printAll(hashes, convert, options, context),
@@ -54,7 +54,7 @@ async function printAll(
   const printed: [string, string][] = [];
   for (const one of given) {
     context.signal.throwIfAborted();
-    const text = format(await hash(one, options.type, context.signal));
+    const text = format(await hash(one, options.hashAlgo ?? options.type, context.signal));
     if (options.json) printed.push([one, text]);
     else await context.out(text);
   }

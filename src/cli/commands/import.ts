@@ -27,6 +27,7 @@ import { scanExport, scanNar } from '../../transfer/scan.ts';
 import type { ScannedObject } from '../../transfer/scan.ts';
 import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
+import { expectInput } from '../expect-input.ts';
 import { resolveStorePath } from '../installable.ts';
 import { repeat, storeOption, trustOptions } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
@@ -92,6 +93,7 @@ interface Job {
 async function runImport(file: string | undefined, options: ImportOptions, context: Context): Promise<void> {
   const open = openContext(context, options);
   expectPath(options);
+  expectInput(file, 'an export stream');
   await using stack = new AsyncDisposableStack();
   const input = stack.use(await openInput(file, context.signal));
   const destination = stack.use(await openWritable(options.to ?? options.store, open));

@@ -10,7 +10,7 @@ import type { Store } from '../../store/store.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
 import { pathArguments, resolvePaths, storeOption } from '../options.ts';
-import { formatBytes, formatTable } from '../output/human.ts';
+import { count, formatBytes, formatTable } from '../output/human.ts';
 import { pathInfoJson } from '../output/json.ts';
 
 interface InfoOptions {
@@ -24,7 +24,7 @@ interface InfoOptions {
 export function define(command: Command, context: Context): void {
   command.description('Show path infos: hash, size, references, signatures.');
   storeOption(pathArguments(command))
-    .option('-r, --recursive', 'with all they refer to, references first')
+    .option('-r, --recursive', 'with all they refer to, references first; one path a line')
     .option('-s, --size', 'one line a path: NAR size and path, with a sum')
     .option('--json', 'print a JSON object: full path -> info, or null when it is not there')
     .action((paths: string[], options: InfoOptions) => runInfo(paths, options, context));
@@ -72,7 +72,7 @@ async function printSizes(store: Store, infos: ReadonlyMap<StorePath, PathInfo>,
     printStorePath(store.storeDir, info.path),
   ]);
   const total = [...infos.values()].reduce((sum, info) => sum + info.narSize, 0);
-  for (const line of formatTable([...rows, [formatBytes(total), `in ${infos.size} paths`]], [true]))
+  for (const line of formatTable([...rows, [formatBytes(total), `in ${count(infos.size, 'path')}`]], [true]))
     await context.out(line);
 }
 
@@ -80,18 +80,19 @@ async function printSizes(store: Store, infos: ReadonlyMap<StorePath, PathInfo>,
 function infoText(store: Store, info: PathInfo): string {
   const json = pathInfoJson(store.storeDir, info);
   const list = (items: readonly string[]): string =>
-    items.length === 0 ? 'none' : items.map((item) => `\n  ${item}`).join('');
+    items.length === 0 ? ' none' : items.map((item) => `\n  ${item}`).join('');
   const lines = [
     `Path: ${json['path'] as string}`,
     `NarHash: ${json['narHash'] as string}`,
     `NarSize: ${info.narSize} (${formatBytes(info.narSize)})`,
-    `References: ${list(info.references)}`,
+    `References:${list(info.references)}`,
     `Deriver: ${info.deriver ?? 'unknown'}`,
-    `Signatures: ${list(info.signatures)}`,
+    `Signatures:${list(info.signatures)}`,
   ];
   if (info.ca) lines.push(`CA: ${json['ca'] as string}`);
   if (info.ultimate) lines.push('Ultimate: built here');
-  if (info.registrationTime) lines.push(`Registered: ${new Date(info.registrationTime * 1000).toISOString()}`);
+  if (info.registrationTime)
+    lines.push(`Registered: ${new Date(info.registrationTime * 1000).toISOString().replace('.000', '')}`);
   if (info.file)
     lines.push(
       `File: ${info.file.url} (${info.file.compression}${info.file.size === undefined ? '' : `, ${formatBytes(info.file.size)}`})`,

@@ -18,9 +18,9 @@ import type { NarVisitor } from '../../format/nar/tree.ts';
 import { readNar, unpackNar } from '../../format/nar/unpack.ts';
 import { directorySink } from '../../fs/directory-sink.ts';
 import { openInput } from '../../fs/input.ts';
-
 import { expectNoTerminal, writeOut } from '../binary-out.ts';
 import type { Context } from '../context.ts';
+import { expectInput } from '../expect-input.ts';
 import type { HashFormatOptions } from '../hash-format.ts';
 import { hashFormatOptions, hashFormatter } from '../hash-format.ts';
 import type { NarPlace, PlaceOptions } from '../nar-place.ts';
@@ -42,7 +42,7 @@ export function define(command: Command, context: Context): void {
   command.description('Pack, unpack, list, read and hash NARs, the archives that store paths travel in.');
   command
     .command('pack')
-    .description('Write the NAR of a file or directory to standard output.')
+    .description('Write the NAR of a file or directory to standard output; a link (./result) is packed as a link.')
     .argument('<path>')
     .addHelpText('after', '\nExample:\n  narrow nar pack ./tree | zstd > tree.nar.zst')
     .action((path: string) => pack(path, context));
@@ -65,7 +65,7 @@ export function define(command: Command, context: Context): void {
     .description('Hash and size of a NAR: of a file or directory, or of the NAR on standard input (-).')
     .argument('<path>')
     .option('--json', 'print a JSON object with narHash and narSize')
-    .addHelpText('after', '\nExamples:\n  narrow nar hash ./result\n  xz -d < x.nar.xz | narrow nar hash --base32 -')
+    .addHelpText('after', '\nExamples:\n  narrow nar hash ./tree\n  xz -d < x.nar.xz | narrow nar hash --base32 -')
     .action((path: string, options: HashOptions) => hash(path, options, context));
 }
 
@@ -78,7 +78,7 @@ function placeArguments(command: Command, description: string): Command {
     .description(description)
     .argument('<place>', 'a NAR (x.nar, x.nar.xz, - for standard input), a store path, or a file within one')
     .argument('[path]', 'a file or directory within')
-    .option('--store <url>', 'look for the store path there (default: auto)');
+    .option('--store <url>', 'look for the store path there (default: "auto")');
 }
 
 const listExamples = `
@@ -103,6 +103,7 @@ async function unpack(
   { compression: encoding }: PlaceOptions,
   { signal }: Context,
 ): Promise<void> {
+  expectInput(file, 'the NAR');
   await using input = await openInput(file, signal);
   const nar = decodeGuessed(input.read(), { name: input.name, encoding, signal });
   await unpackNar(stoppable(nar, signal), directorySink(path, { canonical: false }), { name: input.name });

@@ -21,7 +21,7 @@ interface SharedOptions {
 
 export function define(command: Command, context: Context): void {
   command.description(
-    'Show which paths the closures of several paths have in common and which are each one’s own: what machines that ' +
+    'Show which paths the closures of several paths have in common, and which are of one alone: what machines that ' +
       'stand side by side could give each other.',
   );
   storeOption(pathArguments(command))

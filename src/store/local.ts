@@ -27,8 +27,8 @@ import { Queries } from './local/queries.ts';
 import { readRealisations } from './local/realisations.ts';
 import { registerSignatures } from './local/register.ts';
 import { RootsHandle } from './local/temp-roots.ts';
-import type { TrustPolicy } from './local/trust.ts';
-import { verdictOn } from './local/verdict.ts';
+import type { TrustPolicy } from './trust.ts';
+import { verdictOn } from './verdict.ts';
 import { ensureWritable } from './local/writable.ts';
 import type { Abilities, AddOptions, Item, OpenNar, Outcome, QueryOptions, RootedStore, Verdict } from './store.ts';
 

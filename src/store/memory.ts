@@ -14,7 +14,7 @@ import type { Realisation } from '../model/realisation.ts';
 import type { TrustedKeys } from '../model/signature.ts';
 import { defaultStoreDir, hashPart } from '../model/store-path.ts';
 import type { StoreDir, StorePath } from '../model/store-path.ts';
-import { compareInfos } from './cache/verdict.ts';
+import { verdictOnKnown } from './verdict.ts';
 import { takeNar } from './intake.ts';
 import type { Abilities, AddOptions, Item, OpenNar, OpenOptions, Outcome, Verdict, WritableStore } from './store.ts';
 
@@ -137,7 +137,7 @@ class MemoryStore implements WritableStore {
 
   #verdict(info: PathInfo, { checkSignatures = true }: AddOptions): Verdict {
     const there = this.#entries.get(info.path);
-    if (there) return compareInfos(there.info, info);
+    if (there) return verdictOnKnown(there.info, info);
     if (!checkSignatures || !this.#trustedKeys || isContentAddressed(this.storeDir, info)) return { status: 'missing' };
     if (this.#trustedKeys.validSignatures(this.storeDir, info).length > 0) return { status: 'missing' };
     return { status: 'refused', why: 'no trusted key signed it' };

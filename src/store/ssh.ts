@@ -11,7 +11,7 @@ import type { StoreDir, StorePath } from '../model/store-path.ts';
 import { ServeClient } from '../protocol/serve/client.ts';
 import { serveOperations as ops } from '../protocol/serve/operations.ts';
 import { SpooledTrees } from './cache/spooled-trees.ts';
-import { verdictOn } from './local/verdict.ts';
+import { verdictOn } from './verdict.ts';
 import type { RemoteContext } from './remote/context.ts';
 import { remoteStoreDir } from './remote/context.ts';
 import { Fetcher } from './remote/fetcher.ts';
@@ -52,6 +52,8 @@ export class SshStore implements WritableStore {
   /** Infos that were asked for ahead, and references that the next question of a walk will name. */
   readonly #ahead = new Map<StorePath, PathInfo>();
   readonly #referenced = new Set<StorePath>();
+  /** What else is in the closure of the roots that were asked for. */
+  #coming: readonly StorePath[] = [];
   /** Paths that the destination had when it was asked. */
   readonly #valid = new Set<StorePath>();
 
@@ -107,8 +109,8 @@ export class SshStore implements WritableStore {
   }
 
   /**
-   * A walk over references is recognised by its second question, and answered for its whole closure at once: the further
-   * questions cost nothing.
+   * A walk over references is recognised by what is held before it begins, or by its second question, and answered for its
+   * whole closure at once: the further questions cost nothing.
    */
   async pathInfos(paths: Iterable<StorePath>, options?: QueryOptions): Promise<Map<StorePath, PathInfo>> {
     options?.signal?.throwIfAborted();
@@ -117,7 +119,9 @@ export class SshStore implements WritableStore {
     if (unknown.length > 0) {
       const walking = unknown.some((path) => this.#referenced.has(path));
       const ask = walking ? await this.#closure(unknown) : unknown;
-      for (const info of await this.#infos(ask)) this.#ahead.set(info.path, info);
+      const answer = this.#infos(ask);
+      if (!walking && unknown.every((path) => this.#held.has(path))) await this.#foresee(unknown);
+      for (const info of await answer) this.#ahead.set(info.path, info);
     }
     const found = new Map<StorePath, PathInfo>();
     for (const path of wanted) {
@@ -135,8 +139,20 @@ export class SshStore implements WritableStore {
     return this.#ask((client) => client.call(ops.queryPathInfos, { paths }));
   }
 
+  /** Asks for the closure with the question for its roots. If one is not valid, the session ends: then nothing is known. */
+  async #foresee(roots: readonly StorePath[]): Promise<void> {
+    const question = this.#client().call(ops.queryClosure, { includeOutputs: false, paths: roots });
+    const closure = await question.catch(() => []);
+    this.#coming = closure.filter((path) => !roots.includes(path));
+  }
+
   /** The closure of references of valid paths, which are valid. */
   async #closure(paths: readonly StorePath[]): Promise<readonly StorePath[]> {
+    const coming = new Set(this.#coming);
+    if (paths.every((path) => coming.has(path))) {
+      this.#coming = [];
+      return [...coming];
+    }
     const certain = paths.filter((path) => this.#referenced.has(path));
     const closure = await this.#ask((client) =>
       client.call(ops.queryClosure, { includeOutputs: false, paths: certain }),

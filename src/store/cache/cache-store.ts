@@ -29,7 +29,7 @@ import type {
 } from '../store.ts';
 import { addAll } from './adding.ts';
 import type { AddSteps } from './adding.ts';
-import { compareInfos } from './verdict.ts';
+import { verdictOnKnown } from '../verdict.ts';
 import { writeDebugIndex } from './debug-info.ts';
 import type { CacheFiles } from './files.ts';
 import { mediaTypes } from './files.ts';
@@ -223,7 +223,7 @@ export class CacheStore implements WritableStore {
     );
     if (there instanceof NarrowError) return { status: 'refused', why: there.message, hint: 'remove that narinfo' };
     if (!there) return { status: 'missing' };
-    const verdict = compareInfos(there, info);
+    const verdict = verdictOnKnown(there, info);
     return verdict.status === 'valid' && (await this.#lacksNar(there)) ? { status: 'missing' } : verdict;
   }
 

@@ -14,9 +14,9 @@ import { replaceObject, takeBack, unpackObject } from './object.ts';
 import type { Queries } from './queries.ts';
 import { Registrar } from './registrar.ts';
 import type { RootsHandle } from './temp-roots.ts';
-import { pathRefusal, realisationRefusal } from './trust.ts';
-import type { TrustPolicy } from './trust.ts';
-import { compareInfos } from './verdict.ts';
+import { pathRefusal, realisationRefusal } from '../trust.ts';
+import type { TrustPolicy } from '../trust.ts';
+import { difference } from '../verdict.ts';
 
 export interface AddContext {
   readonly storeDir: StoreDir;
@@ -196,9 +196,9 @@ export class Adder {
     const { database, queries } = this.#context;
     const found = await database.read((db) => queries.infos(db, [info.path]), { signal: this.#signal });
     const there = found?.get(info.path);
-    const difference = there && compareInfos(there, info);
-    if (difference === undefined) return there;
-    throw new NarrowError('differs', difference, {
+    const fault = there && difference(there, info);
+    if (fault === undefined) return there;
+    throw new NarrowError('differs', fault, {
       data: { path: info.path, here: formatHash(there!.narHash), offered: formatHash(info.narHash) },
     });
   }

@@ -16,7 +16,7 @@ import { WorkerClient } from '../../protocol/worker/client.ts';
 import type { Trust } from '../../protocol/worker/handshake.ts';
 import { workerOperations as ops } from '../../protocol/worker/operations.ts';
 import { SpooledTrees } from '../cache/spooled-trees.ts';
-import { verdictOn } from '../local/verdict.ts';
+import { verdictOn } from '../verdict.ts';
 import type {
   Abilities,
   AddOptions,

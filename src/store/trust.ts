@@ -1,17 +1,17 @@
 // Which paths a local store takes: the rules of Nix. What is content-addressed proves itself; anything else needs a signature
 // by a trusted key, unless the user vouches for the source or the store asks for none.
 
-import { NarrowError } from '../../errors.ts';
-import { validRealisationSignatures } from '../../format/realisation-json.ts';
-import { fixedOutputDigest, formatContentAddress } from '../../model/content-address.ts';
-import { formatHash } from '../../model/hash.ts';
-import type { PathInfo } from '../../model/path-info.ts';
-import { isContentAddressed } from '../../model/path-info.ts';
-import type { Realisation } from '../../model/realisation.ts';
-import { realisationId } from '../../model/realisation.ts';
-import type { TrustedKeys } from '../../model/signature.ts';
-import type { StoreDir } from '../../model/store-path.ts';
-import { printStorePath } from '../../model/store-path.ts';
+import { NarrowError } from '../errors.ts';
+import { validRealisationSignatures } from '../format/realisation-json.ts';
+import { fixedOutputDigest, formatContentAddress } from '../model/content-address.ts';
+import { formatHash } from '../model/hash.ts';
+import type { PathInfo } from '../model/path-info.ts';
+import { isContentAddressed } from '../model/path-info.ts';
+import type { Realisation } from '../model/realisation.ts';
+import { realisationId } from '../model/realisation.ts';
+import type { TrustedKeys } from '../model/signature.ts';
+import type { StoreDir } from '../model/store-path.ts';
+import { printStorePath } from '../model/store-path.ts';
 
 export interface TrustPolicy {
   readonly storeDir: StoreDir;

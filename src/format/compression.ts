@@ -4,11 +4,13 @@
 import { NarrowError } from '../errors.ts';
 import type { ByteSource } from '../bytes/source.ts';
 import { bzip2 } from './compression/bzip2.ts';
-import type { Codec } from './compression/codec.ts';
+import type { Codec, DecodeOptions, EncodeOptions } from './compression/codec.ts';
 import { lz4 } from './compression/lz4.ts';
 import { lzip, lzma, xz } from './compression/lzma.ts';
 import { br, gzip } from './compression/zlib.ts';
 import { zstd } from './compression/zstd.ts';
+
+export type { DecodeOptions, EncodeOptions } from './compression/codec.ts';
 
 /** Best for a choice among them first. */
 const codecs: ReadonlyMap<string, Codec> = new Map(
@@ -35,22 +37,6 @@ export function canEncode(encoding: string): boolean {
 /** What Nix appends to `.nar` for this compression: `.xz`, `.zst`; empty for `none` and what has no suffix of its own. */
 export function compressionSuffix(encoding: string): string {
   return codecs.get(encoding)?.suffix ?? '';
-}
-
-export interface DecodeOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** What is being read, for messages: a URL, a file name. */
-  readonly source?: string | undefined;
-}
-
-export interface EncodeOptions {
-  readonly signal?: AbortSignal | undefined;
-  /** The method's own preset; default as in Nix: 6 for xz, 3 for zstd. */
-  readonly level?: number | undefined;
-  /** Threads for this one stream; default 1. The output then depends on it for xz (blocks), never what it decodes to. */
-  readonly threads?: number | undefined;
-  /** Bytes that `source` will give, where known: smaller contexts for small inputs. Must be exact. */
-  readonly size?: number | undefined;
 }
 
 /** Decodes `source`. Throws `unsupported` at once for an encoding that cannot be read; the stream throws `format`. */

@@ -3,7 +3,22 @@
 import { formatError } from '../../errors.ts';
 import type { NarrowError } from '../../errors.ts';
 import type { ByteSource } from '../../bytes/source.ts';
-import type { DecodeOptions, EncodeOptions } from '../compression.ts';
+
+export interface DecodeOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** What is being read, for messages: a URL, a file name. */
+  readonly source?: string | undefined;
+}
+
+export interface EncodeOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** The method's own preset; default as in Nix: 6 for xz, 3 for zstd. */
+  readonly level?: number | undefined;
+  /** Threads for this one stream; default 1. The output then depends on it for xz (blocks), never what it decodes to. */
+  readonly threads?: number | undefined;
+  /** Bytes that `source` will give, where known: smaller contexts for small inputs. Must be exact. */
+  readonly size?: number | undefined;
+}
 
 export interface Codec {
   /** As `Compression:` spells it. */

@@ -2,7 +2,7 @@
 // once, while the next one is gathered. New Nix writes zstd the same way; every Nix reads it.
 
 import type { ByteSource } from '../../bytes/source.ts';
-import type { EncodeOptions } from '../compression.ts';
+import type { EncodeOptions } from './codec.ts';
 
 /** Bytes of input in a frame: twice as many save 0.3 % of a closure's output and cost 24 MB more of memory. */
 const frameSize = 4 << 20;

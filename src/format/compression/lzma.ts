@@ -1,11 +1,10 @@
 // xz, lzip and the old .lzma format, by liblzma (lzma/base.h, lzma/container.h; lzip since liblzma 5.4).
 
 import { faultsOf } from './codec.ts';
-import type { Codec, Faults } from './codec.ts';
+import type { Codec, DecodeOptions, EncodeOptions, Faults } from './codec.ts';
 import { StreamStruct, loadLibrary, onThread, throughStepper } from './native.ts';
 import type { Library, Step, Stepper, StreamLayout } from './native.ts';
 import { NarrowError } from '../../errors.ts';
-import type { DecodeOptions, EncodeOptions } from '../compression.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 
 const layout: StreamLayout = { size: 136, input: 0, inputLeft: 8, output: 24, outputLeft: 32 };

@@ -1,9 +1,8 @@
 // gzip (RFC 1952, several members, zero padding) and Brotli (RFC 7932, one stream), by node:zlib.
 
 import { createBrotliDecompress, createGunzip } from 'node:zlib';
-import type { DecodeOptions } from '../compression.ts';
+import type { Codec, DecodeOptions } from './codec.ts';
 import { faultsOf } from './codec.ts';
-import type { Codec } from './codec.ts';
 import { throughEngine } from './engine.ts';
 import type { Engine } from './engine.ts';
 import type { ByteSource } from '../../bytes/source.ts';

@@ -1,10 +1,9 @@
 // Zstandard by libzstd (zstd.h): a fifth faster than the one in Node, which lacks its assembly.
 
 import { NarrowError, isNarrowError } from '../../errors.ts';
-import type { DecodeOptions, EncodeOptions } from '../compression.ts';
+import type { DecodeOptions, EncodeOptions, Faults } from './codec.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { faultsOf } from './codec.ts';
-import type { Faults } from './codec.ts';
 import { encodeFrames } from './frames.ts';
 import type { FrameCompressor } from './frames.ts';
 import { StreamStruct, loadLibrary, onThread, throughStepper } from './native.ts';

@@ -6,7 +6,7 @@ import { faultsOf } from './codec.ts';
 import { throughEngine } from './engine.ts';
 import type { Engine } from './engine.ts';
 import { FrameScanner } from './zstd-frames.ts';
-import type { DecodeOptions, EncodeOptions } from '../compression.ts';
+import type { DecodeOptions, EncodeOptions } from './codec.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 
 const chunkSize = 128 * 1024;

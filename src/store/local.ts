@@ -1,6 +1,6 @@
 // The store on this machine's disk, as Nix lays it out: objects in the store directory, infos in SQLite. Everything that Nix
-// locks is locked here in the same way, so that both may work on one store at the same time. Writing is synchronous and in
-// the thread that opened the store; see docs/decisions/read-only-store.md for why.
+// locks is locked here in the same way, so that both may work on one store at the same time. Writing is synchronous, in
+// the thread that opened the store or in those that it starts for it; see docs/decisions/read-only-store.md for why.
 
 import { existsSync } from 'node:fs';
 import { NarrowError, isNarrowError } from '../errors.ts';

@@ -10,13 +10,14 @@ import type { PathInfo } from '../../model/path-info.ts';
 import type { AddOptions, Item, Outcome } from '../store.ts';
 import type { Database } from './database.ts';
 import { Derivations } from './derivations.ts';
-import { replaceObject, takeBack, unpackObject } from './object.ts';
+import { replaceObject, takeBack } from './object.ts';
 import type { Queries } from './queries.ts';
 import { Registrar } from './registrar.ts';
 import type { RootsHandle } from './temp-roots.ts';
 import { pathRefusal, realisationRefusal } from '../trust.ts';
 import type { TrustPolicy } from '../trust.ts';
 import { difference } from '../verdict.ts';
+import { UnpackPool, poolSize } from './unpack-pool.ts';
 
 export interface AddContext {
   readonly storeDir: StoreDir;
@@ -29,8 +30,8 @@ export interface AddContext {
   readonly warn: (text: string) => void;
 }
 
-/** Pipelines at once: decoding and reading happen beside the unpacking, which is synchronous. */
-export const PIPELINES = 4;
+/** Pipelines at once, at least: decoding and reading happen beside the unpacking, which is synchronous. */
+const PIPELINES = 4;
 /** Most paths that are held locked at once, each with a descriptor, until their references are registered. */
 const MOST_HELD = 200;
 /** Descriptors that are left for everything else. */
@@ -38,24 +39,31 @@ const RESERVED_DESCRIPTORS = 44;
 
 /** How many paths may be held: half of the descriptors that this process may have. */
 export function heldPaths(): number {
-  let limit = 1024;
+  const spare = descriptorLimit() - RESERVED_DESCRIPTORS;
+  return Math.max(PIPELINES, Math.min(MOST_HELD, Math.floor(spare / 2)));
+}
+
+function descriptorLimit(): number {
   try {
-    limit = Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? limit);
+    return Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024);
   } catch {
     // Without /proc the usual limit is as good a guess.
+    return 1024;
   }
-  return Math.max(PIPELINES, Math.min(MOST_HELD, Math.floor((limit - RESERVED_DESCRIPTORS) / 2)));
 }
 
 type Result = { readonly ok: true } | { readonly ok: false; readonly error: Error };
 
 /** One call of `add`. */
-export class Adder {
+export class Adder implements AsyncDisposable {
+  /** How many items may be unpacked at once. */
+  readonly pipelines: number;
   readonly #context: AddContext;
   readonly #options: AddOptions;
   readonly #signal: AbortSignal;
   readonly #registrar: Registrar;
   readonly #derivations: Derivations;
+  readonly #pool = new UnpackPool(poolSize(descriptorLimit()));
   /** What became of each path so far; `ok` as soon as it stands in the queue of the one writer. */
   readonly #ready = new Map<StorePath, Promise<Result>>();
   /** A full disk fails all that follows as well: nothing more is begun. */
@@ -67,6 +75,11 @@ export class Adder {
     this.#signal = signal;
     this.#registrar = new Registrar(context.database, context.storeDir);
     this.#derivations = new Derivations(context.storeDir, context.realDir);
+    this.pipelines = Math.max(PIPELINES, this.#pool.jobs);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool[Symbol.asyncDispose]();
   }
 
   /** Adds one item; `unpacked` is called when it needs no pipeline any more. Throws only when aborted. */
@@ -127,7 +140,7 @@ export class Adder {
       signal: this.#signal,
       onBytes: onBytes && ((bytes: number) => onBytes(info.path, bytes)),
     };
-    const { narSize } = await (known ? replaceObject(item, options) : unpackObject(item, options));
+    const { narSize } = await (known ? replaceObject(item, options) : this.#pool.unpack(item, options));
     unpacked();
     try {
       await this.#referencesReady(info);

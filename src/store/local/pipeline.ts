@@ -2,7 +2,7 @@
 
 import type { Item, Outcome } from '../store.ts';
 import type { Adder } from './add.ts';
-import { PIPELINES, heldPaths } from './add.ts';
+import { heldPaths } from './add.ts';
 
 /**
  * Adds all `items` (references first). Leaving the loop early, or an abort (`signal`, which `abort` triggers too), ends what
@@ -41,6 +41,7 @@ export async function* runPipelines(
   } finally {
     abort.abort();
     await feeding;
+    await adder[Symbol.asyncDispose]();
   }
 }
 
@@ -75,7 +76,7 @@ async function feed(
   try {
     for (let item = await nextOf(iterator, signal); item; item = await nextOf(iterator, signal)) {
       start(item);
-      while (!failure && !signal.aborted && (unpacking >= PIPELINES || running.size >= most)) await pulse.next();
+      while (!failure && !signal.aborted && (unpacking >= adder.pipelines || running.size >= most)) await pulse.next();
       if (failure) break;
       signal.throwIfAborted();
     }

@@ -1,0 +1,61 @@
+// What passes between the thread that owns a store and one that unpacks for it. Bytes do not: they lie in shared slots.
+
+import { NarrowError } from '../../errors.ts';
+import type { ErrorCode } from '../../errors.ts';
+import type { PathInfo } from '../../model/path-info.ts';
+import type { Intake } from '../intake.ts';
+
+/** Size of a slot, in bytes; a bigger chunk takes several. */
+export const SLOT_SIZE: number = 256 * 1024;
+/** Slots of a thread: what it can be ahead of its source. */
+export const SLOTS = 12;
+
+/** What a thread is started with. */
+export interface ThreadSetup {
+  readonly slots: SharedArrayBuffer;
+  readonly compileCache: string | undefined;
+}
+
+/** To the unpacking thread. */
+export type Order =
+  | {
+      readonly type: 'begin';
+      readonly job: number;
+      readonly info: PathInfo;
+      readonly encoding: string;
+      readonly realDir: string;
+      readonly optimise: boolean;
+    }
+  | { readonly type: 'bytes'; readonly job: number; readonly slot: number; readonly length: number }
+  /** No more bytes; `failed` when there should have been. */
+  | { readonly type: 'end'; readonly job: number; readonly failed: boolean };
+
+/** From the unpacking thread. */
+export type Report =
+  | { readonly type: 'ready' }
+  | { readonly type: 'free'; readonly slot: number }
+  | { readonly type: 'done'; readonly job: number; readonly intake: Intake }
+  | { readonly type: 'failed'; readonly job: number; readonly error: CrossingError };
+
+/** An error on its way: structured cloning keeps only what every Error has. */
+export interface CrossingError {
+  readonly error: unknown;
+  readonly details?: {
+    readonly code: ErrorCode;
+    readonly hint: string | undefined;
+    readonly data: NarrowError['data'];
+  };
+}
+
+export function packError(error: unknown): CrossingError {
+  if (!(error instanceof NarrowError)) return { error };
+  const { code, hint, data } = error;
+  return { error, details: { code, hint, data } };
+}
+
+/** The error as it was thrown: class, code, hint, data, stack; of its cause what every Error has. */
+export function unpackError({ error, details }: CrossingError): unknown {
+  if (!details || !(error instanceof Error)) return error;
+  const whole = new NarrowError(details.code, error.message, { ...details, cause: error.cause });
+  return Object.assign(whole, { stack: error.stack });
+}

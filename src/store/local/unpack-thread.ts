@@ -1,0 +1,87 @@
+// A thread that unpacks objects: its NARs come through shared slots, decoding, checks and writing happen here. Locks,
+// temporary roots and the database stay with the thread that started it. Started by unpack-pool.ts.
+
+import { enableCompileCache } from 'node:module';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { OpenNar } from '../store.ts';
+import type { Order, Report, ThreadSetup } from './unpack-messages.ts';
+import { SLOT_SIZE, packError } from './unpack-messages.ts';
+
+const setup = workerData as ThreadSetup;
+if (setup.compileCache !== undefined) enableCompileCache(setup.compileCache);
+const { unpackObject } = await import('./object.ts');
+const port = parentPort!;
+const jobs = new Map<number, Job>();
+
+function tell(report: Report): void {
+  port.postMessage(report);
+}
+
+/** The bytes of one NAR, in the order in which they arrive. */
+class Job {
+  readonly #slots: { readonly slot: number; readonly length: number }[] = [];
+  #end: 'whole' | 'failed' | undefined;
+  #wake: (() => void) | undefined;
+
+  bytes(slot: number, length: number): void {
+    this.#slots.push({ slot, length });
+    this.#wake?.();
+  }
+
+  end(failed: boolean): void {
+    this.#end = failed ? 'failed' : 'whole';
+    this.#wake?.();
+  }
+
+  async *read(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const next = this.#slots.shift();
+      if (next) {
+        try {
+          yield new Uint8Array(setup.slots, next.slot * SLOT_SIZE, next.length);
+        } finally {
+          tell({ type: 'free', slot: next.slot });
+        }
+      } else if (this.#end === 'whole') return;
+      else if (this.#end === 'failed') throw new Error('the source failed, which is known where it is read');
+      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  /** Gives up what was not read. */
+  leave(): void {
+    for (const { slot } of this.#slots.splice(0)) tell({ type: 'free', slot });
+  }
+}
+
+async function begin({ job: id, info, encoding, realDir, optimise }: Order & { type: 'begin' }): Promise<void> {
+  const job = new Job();
+  jobs.set(id, job);
+  const open = async (): Promise<OpenNar> => ({ encoding, bytes: job.read() });
+  try {
+    const intake = await unpackObject({ info, open }, { realDir, optimise });
+    tell({ type: 'done', job: id, intake });
+  } catch (error) {
+    tell({ type: 'failed', job: id, error: packError(error) });
+  }
+  jobs.delete(id);
+  job.leave();
+}
+
+port.on('message', (order: Order) => {
+  switch (order.type) {
+    case 'begin':
+      void begin(order);
+      break;
+    case 'bytes': {
+      const job = jobs.get(order.job);
+      if (job) job.bytes(order.slot, order.length);
+      else tell({ type: 'free', slot: order.slot });
+      break;
+    }
+    case 'end':
+      jobs.get(order.job)?.end(order.failed);
+      break;
+  }
+});
+tell({ type: 'ready' });

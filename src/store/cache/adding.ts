@@ -1,5 +1,6 @@
-// Adding many paths to a cache at once. NARs are written in whatever order keeps all cores busy (largest first), each
-// narinfo only when those of its references are there: no client ever sees a path whose references are missing.
+// Adding many paths to a cache at once. Large NARs are written first, so that none is left for one core at the end; the
+// rest as they come, references first, so that a copy that is killed leaves most of its work behind as whole paths. Each
+// narinfo is written only when those of its references are there: no client ever sees a path whose references are missing.
 
 import { NarrowError } from '../../errors.ts';
 import type { PathInfo } from '../../model/path-info.ts';
@@ -19,8 +20,13 @@ export interface AddSteps<Written> {
   finish(item: Item, written: Written): Promise<number>;
 }
 
+/** Bytes of a NAR from which on its writing is worth an early start: seconds of a core with xz. */
+const large = 16 * 1024 * 1024;
+
 interface Job {
   readonly item: Item;
+  /** Counted as they came. */
+  readonly number: number;
   readonly started: PromiseWithResolvers<void>;
 }
 
@@ -53,13 +59,14 @@ export interface AddLimits {
 class Scheduler<Written> {
   readonly #steps: AddSteps<Written>;
   readonly #asking: Slots;
-  /** Smallest first once {@link #sorted}; taken from the end. */
+  /** Most urgent last once {@link #sorted}; taken from the end. */
   readonly #queue: Job[] = [];
   #sorted = true;
   readonly #done: Outcome[] = [];
   /** By path, whether it ended up there. Never rejects. */
   readonly #paths = new Map<StorePath, Promise<boolean>>();
   #freeWriters: number;
+  #jobs = 0;
   #open = 0;
   #ended = false;
   #stopped = false;
@@ -127,7 +134,7 @@ class Scheduler<Written> {
 
   async #written(item: Item): Promise<Written> {
     const started = Promise.withResolvers<void>();
-    this.#queue.push({ item, started });
+    this.#queue.push({ item, number: this.#jobs++, started });
     this.#sorted = false;
     this.#startSoon();
     await started.promise;
@@ -144,7 +151,7 @@ class Scheduler<Written> {
     this.#starting = true;
     setImmediate(() => {
       this.#starting = false;
-      if (!this.#sorted) this.#queue.sort((a, b) => a.item.info.narSize - b.item.info.narSize);
+      if (!this.#sorted) this.#queue.sort(lessUrgent);
       this.#sorted = true;
       for (; this.#freeWriters > 0 && this.#queue.length > 0; this.#freeWriters--) this.#queue.pop()!.started.resolve();
     });
@@ -161,6 +168,13 @@ class Scheduler<Written> {
       });
     }
   }
+}
+
+/** Puts large NARs, the largest of all, behind the others, and of those the first that came last. */
+function lessUrgent(a: Job, b: Job): number {
+  const [sizeA, sizeB] = [a.item.info.narSize, b.item.info.narSize];
+  if (sizeA >= large || sizeB >= large) return sizeA - sizeB;
+  return b.number - a.number;
 }
 
 function failed({ path }: PathInfo, cause: unknown): Outcome {

@@ -7,6 +7,7 @@ import { readNixSettings } from '../config/nix-conf.ts';
 import { TrustedKeys, parsePublicKey } from '../model/signature.ts';
 import type { PublicKey } from '../model/signature.ts';
 import type { OpenContext } from '../store/open-context.ts';
+import { printable } from './output/printable.ts';
 import { Frame } from './output/terminal.ts';
 
 export interface Context {
@@ -31,10 +32,13 @@ export function processContext(signal: AbortSignal): Context {
     if (!process.stdout.write(chunk)) await once(process.stdout, 'drain', { signal });
   };
   return {
-    out: (text) => write(`${text}\n`),
+    out: (text) => write(`${process.stdout.isTTY ? printable(text) : text}\n`),
     // stdout keeps a chunk until it is written, and ours are borrowed
     write: (chunk) => write(Buffer.from(chunk)),
-    say: (text) => (frame ? frame.above(text) : void process.stderr.write(`${text}\n`)),
+    say(text) {
+      if (frame) frame.above(printable(text));
+      else process.stderr.write(`${printable(text)}\n`);
+    },
     frame,
     signal,
     status: 0,

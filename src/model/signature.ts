@@ -2,7 +2,7 @@
 
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { NarrowError } from '../errors.ts';
+import { NarrowError, formatError } from '../errors.ts';
 import { decodeBase64, encodeBase64 } from './base64.ts';
 import type { PathInfo } from './path-info.ts';
 import { fingerprint, sortedUnique } from './path-info.ts';
@@ -26,17 +26,26 @@ export interface SecretKey {
   readonly publicKey: PublicKey;
 }
 
-function splitNamed(text: string, what: string, size: number): { name: string; bytes: Uint8Array } {
+/** Errors show the name at most: what looks like none may be a secret. `source` is the file, for errors. */
+function splitNamed(
+  text: string,
+  what: string,
+  size: number,
+  source?: string,
+): { name: string; bytes: Uint8Array; encoded: string } {
   const trimmed = text.trim();
   const colon = trimmed.indexOf(':');
-  const fail = (why: string): NarrowError => new NarrowError('format', `bad ${what}: ${why}`);
-  if (colon <= 0) throw fail("expected 'name:base64'");
+  const fail = (expected: string, got: string): NarrowError =>
+    formatError(`bad ${what}`, { source }, { expected, got });
+  if (colon <= 0) {
+    throw fail("'name:base64'", trimmed === '' ? 'nothing' : colon === 0 ? 'an empty name' : 'no colon');
+  }
+  const name = trimmed.slice(0, colon);
   const encoded = trimmed.slice(colon + 1);
   const bytes = decodeBase64(encoded);
-  if (!bytes) throw fail('the part after the colon is not base 64');
-  if (bytes.length !== size)
-    throw fail(`expected ${size} bytes after '${trimmed.slice(0, colon)}:', got ${bytes.length}`);
-  return { name: trimmed.slice(0, colon), bytes };
+  if (!bytes) throw fail(`base 64 after '${name}:'`, 'something that is not base 64');
+  if (bytes.length !== size) throw fail(`${size} bytes after '${name}:'`, `${bytes.length}`);
+  return { name, bytes, encoded };
 }
 
 function publicKeyOf(name: string, bytes: Uint8Array): PublicKey {
@@ -56,12 +65,19 @@ export function parsePublicKey(text: string): PublicKey {
   return publicKeyOf(name, bytes);
 }
 
-/** Reads `name:base64(64 bytes)`; the public half must belong to the seed. Throws `format`, never showing the key. */
-export function parseSecretKey(text: string): SecretKey {
-  const { name, bytes } = splitNamed(text, 'secret key', 64);
+/**
+ * Reads `name:base64(64 bytes)`, one key and nothing behind it; the public half must belong to the seed. `source` names
+ * the file in errors. Throws `format`, never showing the key.
+ */
+export function parseSecretKey(text: string, source?: string): SecretKey {
+  const { name, bytes, encoded } = splitNamed(text, 'secret key', 64, source);
+  // Nix ignores what follows: who put two keys into a file would never learn that only one of them signs
+  if (!/^[^=]*=*$/.test(encoded))
+    throw formatError('bad secret key', { source }, { expected: `one key, '${name}'`, got: 'more behind its end' });
   const secret = secretKeyOf(name, bytes.subarray(0, 32));
   if (Buffer.compare(bytes.subarray(32), secret.publicKey.bytes) !== 0) {
-    throw new NarrowError('format', `bad secret key '${name}': its public half does not belong to its seed`);
+    const [expected, got] = [`'${name}' with the public half of its seed`, 'another public half'];
+    throw formatError('bad secret key', { source }, { expected, got });
   }
   return secret;
 }

@@ -47,7 +47,7 @@ export async function takeNar(item: Item, options: IntakeOptions = {}): Promise<
       yield chunk;
     }
   })();
-  for await (const chunk of decode(nar.encoding, counted, { signal })) {
+  for await (const chunk of decode(nar.encoding, counted, { signal, source: info.path })) {
     narSize += chunk.length;
     if (narSize > info.narSize) throw tooLong(info, nar.encoding);
     hash.update(chunk);

@@ -2,6 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import type { Hash as Hasher } from 'node:crypto';
+import { ByteReader } from '../bytes/reader.ts';
 import type { ByteSource } from '../bytes/source.ts';
 import { formatError } from '../errors.ts';
 import { readExport } from '../format/export-stream.ts';
@@ -26,16 +27,21 @@ export interface ScanOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Reads an export stream to its end, object by object. Throws `format` with the byte offset. */
+/**
+ * Reads an export stream to its end, object by object, and the input to its end, too: two streams in one file would else be
+ * one that is imported and one that is not. Throws `format` with the byte offset.
+ */
 export async function* scanExport(
   source: ByteSource,
   options: ScanOptions,
 ): AsyncGenerator<ScannedObject, void, undefined> {
-  for await (const object of readExport(source, options)) {
+  await using reader = new ByteReader(source, options.name);
+  for await (const object of readExport(reader, options)) {
     const digest = new NarDigest();
     for await (const chunk of object.nar(digest)) await take(digest, chunk, options);
     yield digest.scanned(await object.info(), object.offset);
   }
+  await reader.expectEnd('the export stream');
 }
 
 /** Reads a NAR that is all there is; `info` says what streams say of theirs. Throws `format` with the byte offset. */

@@ -123,8 +123,13 @@ suite('refused keys; no message shows a secret', () => {
     ['too short', () => parsePublicKey(`k:${short}`), /expected 32 bytes after 'k:', got 31/],
     ['a secret as a public key', () => parsePublicKey(secretText), /expected 32 bytes after 'vector-test-1:', got 64/],
     ['a public as a secret key', () => parseSecretKey(publicText), /bad secret key: expected 64 bytes/],
+    ['two secret keys', () => parseSecretKey(`${secretText}\n${secretText}`), /expected one key, .* got more behind/],
     // Stricter than Nix, which would sign with a key that fits no public one.
-    ['halves that do not belong', () => parseSecretKey(mixed), /bad secret key 'k': its public half does not belong/],
+    [
+      'halves that do not belong',
+      () => parseSecretKey(mixed),
+      /bad secret key: expected 'k' with the public half of its seed, got another/,
+    ],
     ['a name with a colon', () => generateKey('a:b'), /bad key name/],
     ['an empty name', () => generateKey(''), /bad key name/],
   ];

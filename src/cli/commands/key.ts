@@ -67,7 +67,7 @@ async function createSecretFile(path: string, secret: string): Promise<void> {
 }
 
 async function printPublic(file: string | undefined, options: { json?: boolean }, context: Context): Promise<void> {
-  const { name, publicKey } = parseSecretKey(await readSecret(file));
+  const { name, publicKey } = parseSecretKey(await readSecret(file), !file || file === '-' ? 'standard input' : file);
   const printed = formatPublicKey(publicKey);
   await context.out(options.json ? JSON.stringify({ name, publicKey: printed }) : printed);
 }

@@ -87,5 +87,5 @@ async function readKey(file: string): Promise<SecretKey> {
   } catch (error) {
     throw ioError('read the secret key', file, error);
   }
-  return parseSecretKey(text);
+  return parseSecretKey(text, file);
 }

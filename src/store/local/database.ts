@@ -121,8 +121,9 @@ export class Database implements Disposable {
       this.#reader = undefined;
     }
     if (!this.#reader) {
-      hasSchema(stateDir);
+      const old = hasSchema(stateDir);
       this.#reader = openReader(stateDir, readOnly);
+      if (old && !this.#reader) throw lost(stateDir);
     }
     return this.#reader?.connection;
   }
@@ -168,6 +169,15 @@ export class Database implements Disposable {
       }
     }, options).then(({ result }) => result);
   }
+}
+
+/** The file with the schema's version is written last: where it is, the database was. */
+function lost(stateDir: string): NarrowError {
+  const path = join(stateDir, 'db/db.sqlite');
+  return new NarrowError('format', `the database ${path} is damaged: the file is not there, though db/schema is`, {
+    data: { path },
+    hint: 'restore it from a backup; without it nothing knows what the store holds',
+  });
 }
 
 /** As Nix makes it: the tables in one transaction, then the file that says so. */

@@ -93,10 +93,10 @@ export class Queries {
       return {
         path,
         narHash: parseHash(String(hash)),
-        narSize: Number(size ?? 0),
+        narSize: narSizeOf(size),
         references: references.length > 1 ? sortedUnique(references) : references,
         deriver: deriver ? this.#path(deriver) : undefined,
-        signatures: sigs ? sortedUnique(String(sigs).split(' ').filter(Boolean)) : [],
+        signatures: sigs ? sortedUnique(String(sigs).split(' ').filter(Boolean).map(expectSignature)) : [],
         ca: ca ? parseContentAddress(String(ca)) : undefined,
         registrationTime: Number(time),
         ultimate: ultimate === 1,
@@ -114,6 +114,19 @@ export class Queries {
   #json(paths: Iterable<StorePath>): string {
     return JSON.stringify(Array.from(paths, (path) => `${this.#storeDir}/${path}`));
   }
+}
+
+/** Bytes; none where the size is not known, as for paths that an old Nix registered. Throws `format`. */
+function narSizeOf(value: unknown): number {
+  const size = Number(value ?? 0);
+  if (Number.isSafeInteger(size) && size >= 0) return size;
+  throw new NarrowError('format', `bad NAR size: expected a number of bytes, got ${String(value)}`);
+}
+
+/** The current Nix refuses the row otherwise, 2.8 takes it for one that nobody trusts. Throws `format`. */
+function expectSignature(text: string): string {
+  if (/^[^:]+:[A-Za-z0-9+/]+=*$/.test(text)) return text;
+  throw new NarrowError('format', `bad signature '${text.slice(0, 120)}': expected 'name:base64'`);
 }
 
 function damaged(db: Connection, what: string): NarrowError {

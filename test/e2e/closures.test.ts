@@ -86,8 +86,8 @@ test('why and sizes agree with nix-store -q --tree and nix path-info -S', async 
     if (i > 0) assert.ok((await nix('2.8').store(root, '-q', '--references', chain[i - 1]!)).includes(path));
   }
   assert.match(await fails(3, ['why', '--store', root, libc, top]), /does not need/);
-  const { total, paths: sizes } = await json<{
-    total: number;
+  const { narSize, paths: sizes } = await json<{
+    narSize: number;
     paths: { path: string; own: number; closure: number; added: number }[];
   }>('sizes', '--json', '--store', root, top);
   const theirs = JSON.parse(await nix('2.8').nix('path-info', '-r', '-S', '--json', '--store', root, top)) as {
@@ -99,7 +99,7 @@ test('why and sizes agree with nix-store -q --tree and nix path-info -S', async 
     sizes.map(({ path, own, closure: all }) => [path, own, all]).sort(),
     theirs.map(({ path, narSize, closureSize }) => [path, narSize, closureSize]).sort(),
   );
-  assert.equal(total, sizes.find(({ path }) => path === top)!.added);
+  assert.equal(narSize, sizes.find(({ path }) => path === top)!.added);
 });
 
 test('missing: of a closure, of an output, of all outputs below a derivation', async () => {

@@ -10,7 +10,7 @@ import { openStore } from '../../store/open.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
 import { pathArguments, resolvePaths, storeOption } from '../options.ts';
-import { formatBytes, formatTable } from '../output/human.ts';
+import { count, formatBytes, formatTable } from '../output/human.ts';
 
 interface SizesOptions {
   readonly store: string;
@@ -28,9 +28,9 @@ export function define(command: Command, context: Context): void {
     'Show the largest paths of a closure: own size, size with all they need, and added size: what would go if nothing needed them.',
   );
   storeOption(pathArguments(command))
-    .option('--sort <size>', `own, closure or added`, 'own')
+    .option('--sort <size>', 'own, closure or added', 'own')
     .option('--top <n>', 'show this many; 0 for all', '20')
-    .option('--json', 'print a JSON object: total, and all paths with own, closure and added')
+    .option('--json', 'print a JSON object: narSize of all, and all paths with own, closure and added')
     .addHelpText('after', '\nExample:\n  narrow sizes --sort added ./result')
     .action((paths: string[], options: SizesOptions) => runSizes(paths, options, context));
 }
@@ -53,9 +53,11 @@ async function runSizes(given: readonly string[], options: SizesOptions, context
     .slice(0, top);
   const full = (one: PathSizes): string => printStorePath(store.storeDir, one.path);
   if (options.json)
-    return context.out(JSON.stringify({ total, paths: sizes.map((one) => ({ ...one, path: full(one) })) }));
+    return context.out(JSON.stringify({ narSize: total, paths: sizes.map((one) => ({ ...one, path: full(one) })) }));
   const rows = sizes.map((one) => [...orders.map((key: Order) => formatBytes(one[key])), full(one)]);
   for (const line of formatTable([[...orders, 'path'], ...rows], [true, true, true])) await context.out(line);
   const hidden = infos.size - sizes.length;
-  await context.out(`${formatBytes(total)} in ${infos.size} paths${hidden > 0 ? `, ${hidden} not shown` : ''}`);
+  await context.out(
+    `${formatBytes(total)} in ${count(infos.size, 'path')}${hidden > 0 ? `, ${hidden} not shown` : ''}`,
+  );
 }

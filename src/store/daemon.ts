@@ -1,13 +1,16 @@
 // `daemon`, `unix:///path`: this machine's store through its daemon. The daemon checks what it is given against its own
 // trusted keys, which are this machine's, so that what it would refuse is known before a byte moves.
 
+import { existsSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { NarrowError } from '../errors.ts';
+import { freeSpace } from '../fs/space.ts';
 import type { StorePath } from '../model/store-path.ts';
 import type { Trust } from '../protocol/worker/handshake.ts';
 import { workerOperations as ops } from '../protocol/worker/operations.ts';
 import { connectUnix } from '../transport/unix-socket.ts';
+import type { StoreFacts } from './facts.ts';
 import { makeRoot } from './local/links.ts';
 import { setGeneration } from './local/profile.ts';
 import type { RemoteContext } from './remote/context.ts';
@@ -79,6 +82,13 @@ export class DaemonStore extends WorkerStore implements RootedStore {
     });
     await (await this.client()).call(ops.addIndirectRoot, { link });
     return link;
+  }
+
+  /** The daemon's disk is this machine's, unless its socket is another's. */
+  override async inspect(): Promise<StoreFacts> {
+    const facts = { ...(await super.inspect()), clock: { ahead: 0, within: 0 } };
+    const own = this.url === 'daemon' && !process.env['NIX_DAEMON_SOCKET_PATH'] && existsSync(this.storeDir);
+    return own ? { ...facts, space: { where: this.storeDir, ...freeSpace(this.storeDir) } } : facts;
   }
 
   async #holdValid(path: StorePath): Promise<void> {

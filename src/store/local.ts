@@ -15,10 +15,12 @@ import type { Realisation } from '../model/realisation.ts';
 import type { TrustedKeys } from '../model/signature.ts';
 import type { StoreDir, StorePath } from '../model/store-path.ts';
 import { isHashPart, printStorePath } from '../model/store-path.ts';
+import type { StoreFacts } from './facts.ts';
 import { Adder } from './local/add.ts';
 import { Database } from './local/database.ts';
 import type { LocalDirectories } from './local/directories.ts';
 import { isReadOnly, localDirectories } from './local/directories.ts';
+import { localFacts } from './local/facts.ts';
 import { makeRoot } from './local/links.ts';
 import { runPipelines } from './local/pipeline.ts';
 import { prepareState } from './local/prepare.ts';
@@ -151,6 +153,12 @@ export class LocalStore implements RootedStore {
    * Temporary roots. Where there is no store yet nothing can be collected; where this user may not write them (an ordinary
    * user beside a daemon) nothing is held, and what is read must be kept by another root.
    */
+  /** See facts.ts; asks the file system only. */
+  async inspect(): Promise<StoreFacts> {
+    const { readOnly, requireSignatures, trustedKeys } = this.#options;
+    return localFacts(this.directories, { readOnly, requireSignatures, trustedKeys: trustedKeys.names() });
+  }
+
   async hold(paths: Iterable<StorePath>): Promise<AsyncDisposable> {
     const { stateDir } = this.directories;
     const handle = new RootsHandle(stateDir);

@@ -11,6 +11,8 @@ import type { OnEvent } from './events.ts';
 import type { Plan } from './plan.ts';
 import { withOutputs } from './derivation-closure.ts';
 import { expectAccepted, makePlan } from './plan.ts';
+import type { Finding } from './preflight.ts';
+import { expectClear, preflight } from './preflight.ts';
 
 export interface CopyRequest {
   readonly source: Store;
@@ -32,6 +34,8 @@ export interface CopyRequest {
 
 export interface CopyResult {
   readonly plan: Plan;
+  /** What was looked at before the first byte. */
+  readonly findings: readonly Finding[];
   readonly outcomes: readonly Outcome[];
   /** Encoded bytes that were taken in. */
   readonly bytes: number;
@@ -57,11 +61,14 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
   };
   const plan = makePlan(source.storeDir, closure, await destination.check([...closure.values()], add));
   onEvent?.({ type: 'plan', plan });
-  if (request.dryRun) return { plan, outcomes: [], bytes: 0 };
+  const findings = await preflight(destination, { plan, quick: true, signal });
+  onEvent?.({ type: 'preflight', findings });
+  if (request.dryRun) return { plan, findings, outcomes: [], bytes: 0 };
   expectAccepted(plan, destination.url);
+  expectClear(findings, destination.url);
   const result = await run(request, plan, closure, add);
   await request.finish?.();
-  return result;
+  return { ...result, findings };
 }
 
 function expectSameDir(source: Store, destination: Store): void {
@@ -99,7 +106,7 @@ async function run(
   plan: Plan,
   closure: ReadonlyMap<StorePath, PathInfo>,
   add: AddOptions,
-): Promise<CopyResult> {
+): Promise<Omit<CopyResult, 'findings'>> {
   for (const { info, signatures } of plan.toSign) {
     signal?.throwIfAborted();
     await destination.addSignatures(info.path, info.narHash, signatures);

@@ -3,11 +3,14 @@
 import type { Outcome } from '../store/store.ts';
 import type { StorePath } from '../model/store-path.ts';
 import type { Plan } from './plan.ts';
+import type { Finding } from './preflight.ts';
 
 export type TransferEvent =
   /** What is being done before bytes move: `opening`, `asking the source`, `asking the destination`. */
   | { readonly type: 'phase'; readonly text: string }
   | { readonly type: 'plan'; readonly plan: Plan }
+  /** What was looked at before the first byte; an error among them ends the copy. */
+  | { readonly type: 'preflight'; readonly findings: readonly Finding[] }
   /** Encoded bytes taken in for a path. */
   | { readonly type: 'bytes'; readonly path: StorePath; readonly bytes: number }
   | { readonly type: 'outcome'; readonly outcome: Outcome }

@@ -116,10 +116,10 @@ test('64 file descriptors are enough', async () => {
   assert.equal(await nix('2.8').complaints(store), undefined);
 });
 
-/** Runs a script with a tmpfs of 20 MB at the given directory, in a mount namespace of its own. */
+/** Runs a script with a tmpfs of 20 MB and 150 files at the given directory, in a mount namespace of its own. */
 function onSmallDisk(dir: string, script: string, ...args: string[]) {
   mkdirSync(dir, { recursive: true });
-  const setup = `mount -t tmpfs -o size=20m tmpfs "${dir}"; ${script}`;
+  const setup = `mount -t tmpfs -o size=20m,nr_inodes=150 tmpfs "${dir}"; ${script}`;
   return run(['unshare', '--mount', '--propagation', 'private', 'sh', '-c', setup, 'sh', ...args], {
     env: environment(),
     mayFail: true,
@@ -128,8 +128,10 @@ function onSmallDisk(dir: string, script: string, ...args: string[]) {
 
 test('a full disk: told as such, nothing half done, and with more room the same command completes', async () => {
   const { root, tops } = await manyPaths(10);
+  // few bytes, more files than the disk takes: no preflight sees that
   const big = join(tempDir('big'), 'noise');
-  writeFileSync(big, Buffer.alloc(40 * 1024 * 1024, 7));
+  mkdirSync(big);
+  for (let i = 0; i < 300; i++) writeFileSync(join(big, `file-${i}`), String(i));
   const added = (await narrow(['add', '--store', root, big])).stdout.trim();
   const disk = join(tempDir('disk'), 'd');
   const { stdout, stderr } = await onSmallDisk(
@@ -137,7 +139,7 @@ test('a full disk: told as such, nothing half done, and with more room the same 
     `"$1" copy --no-check-sigs --from "local?root=$2" --to "local?root=${disk}" "$3" "$4" >&2; echo "status $?"
      nix-store --store ${disk} --verify --check-contents >&2; echo "verify $?"
      ls ${disk}/nix/store
-     mount -o remount,size=100m ${disk}
+     mount -o remount,size=100m,nr_inodes=5000 ${disk}
      "$1" copy --no-check-sigs --from "local?root=$2" --to "local?root=${disk}" "$3" "$4" >&2; echo "again $?"
      nix-store --store ${disk} --verify --check-contents >&2; echo "verify $?"`,
     command,
@@ -150,6 +152,29 @@ test('a full disk: told as such, nothing half done, and with more room the same 
   assert.match(stdout, /^status 1\nverify 0\n/);
   assert.ok(!stdout.split('again')[0]!.includes('noise'), 'the half path was left behind');
   assert.match(stdout, /again 0\nverify 0\n$/);
+});
+
+test('too little room is told before the first byte, in a store and in a cache that does not compress', async () => {
+  const { root } = await manyPaths(10);
+  const big = join(tempDir('big'), 'noise');
+  writeFileSync(big, Buffer.alloc(40 * 1024 * 1024, 7));
+  const added = (await narrow(['add', '--store', root, big])).stdout.trim();
+  const disk = join(tempDir('disk'), 'd');
+  for (const to of [`local?root=${disk}`, `file://${disk}/c?compression=none`]) {
+    const { stdout, stderr } = await onSmallDisk(
+      disk,
+      `"$1" copy --no-check-sigs --from "local?root=$2" --to "$4" "$3" >&2; echo "status $?"
+       "$1" copy --dry-run --no-check-sigs --from "local?root=$2" --to "$4" "$3" >&2; echo "dry $?"; find ${disk} -type f`,
+      command,
+      root,
+      added,
+      to,
+    );
+    assert.match(stderr, /cannot take the copy: 41\.9 MB are needed, and only 2\d\.\d MB are free in/);
+    assert.match(stderr, /hint: make room/);
+    assert.match(stderr, /  error: 41\.9 MB are needed/);
+    assert.equal(stdout, 'status 1\ndry 3\n');
+  }
 });
 
 test('a full disk under a cache leaves no narinfo without its NAR', async () => {

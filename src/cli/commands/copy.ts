@@ -20,7 +20,7 @@ import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
 import { pathArguments, repeat, resolvePaths, trustOptions } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
-import { planLines } from '../output/plan.ts';
+import { planLines, preflightLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
 
 interface CopyOptions extends TrustOptions {
@@ -92,13 +92,16 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
       if (event.type === 'bytes') bytesRead += event.bytes;
       if (event.type === 'plan' && !options.json)
         for (const line of planLines(event.plan, source, destination, dryRun)) context.say(line);
+      if (event.type === 'preflight' && !options.json)
+        for (const line of preflightLines(event.findings, dryRun)) context.say(line);
     },
   });
   progress.stop();
   const run = { ...result, bytesRead, seconds: (performance.now() - started) / 1000 };
   if (options.json) await context.out(JSON.stringify(resultJson(run, source, dryRun)));
   else if (!dryRun) context.say(summary(run));
-  if (result.plan.differs.length > 0 || (dryRun && result.plan.refused.length > 0)) context.status = 3;
+  if (result.plan.differs.length > 0 || (dryRun && result.findings.some((f) => f.level === 'error')))
+    context.status = 3;
 }
 
 async function rootsOf(
@@ -179,7 +182,7 @@ function nothingToDo({ valid, total }: Plan): string {
 }
 
 function resultJson(
-  { plan, outcomes, bytes, bytesRead, seconds }: CopyRun,
+  { plan, findings, outcomes, bytes, bytesRead, seconds }: CopyRun,
   source: Store,
   dryRun: boolean,
 ): Record<string, unknown> {
@@ -197,6 +200,7 @@ function resultJson(
       narSize: plan.narSize,
       fileSize: plan.fileSize,
     },
+    preflight: findings,
     copied: outcomes.filter((o) => o.status === 'added').map((o) => ({ path: full(o.path), bytes: o.bytes })),
     bytes,
     bytesRead,

@@ -3,6 +3,7 @@
 import type { Store } from '../../store/store.ts';
 import { groupedByReason } from '../../transfer/plan.ts';
 import type { Plan, Refusal } from '../../transfer/plan.ts';
+import type { Finding } from '../../transfer/preflight.ts';
 import { count, formatBytes } from './human.ts';
 
 /** The plan's lines. What is refused stands in the error that follows, unless nothing follows (`dryRun`). */
@@ -25,6 +26,14 @@ export function planLines(
       ...hints(plan.refused),
     );
   return lines;
+}
+
+/** What should be known before bytes move. Errors stand in the error that follows, and refusals in the plan. */
+export function preflightLines(findings: readonly Finding[], dryRun: boolean): string[] {
+  const told = findings.filter(({ level }) => level === 'warning' || (dryRun && level === 'error'));
+  return told
+    .filter(({ level, subject }) => level !== 'error' || subject !== 'signatures')
+    .flatMap(({ level, what, hint }) => [`  ${level}: ${what}`, ...(hint === undefined ? [] : [`    hint: ${hint}`])]);
 }
 
 function numbers({ total, valid, missing, differs, refused, narSize, fileSize }: Plan): string {

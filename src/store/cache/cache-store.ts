@@ -30,6 +30,7 @@ import type {
 import { addAll } from './adding.ts';
 import type { AddSteps } from './adding.ts';
 import { verdictOnKnown } from '../verdict.ts';
+import type { InspectOptions, StoreFacts } from '../facts.ts';
 import { writeDebugIndex } from './debug-info.ts';
 import type { CacheFiles } from './files.ts';
 import { mediaTypes } from './files.ts';
@@ -121,6 +122,13 @@ export class CacheStore implements WritableStore {
     if (!listing) return this.#trees.spool({ info: known, open: (o) => this.open(known, o) }, options.signal);
     const reference = known.file!.url;
     return listingTree(listing, (offset, length) => this.#range(known, reference, offset, length));
+  }
+
+  /** See facts.ts. What is compressed takes less room than its NAR. */
+  async inspect(options: InspectOptions = {}): Promise<StoreFacts> {
+    const { space, ...facts } = (await this.#files.inspect?.(options)) ?? {};
+    const exact = space?.exact === true && this.#params.compression === 'none';
+    return { kind: 'binary cache', ...facts, space: space && { ...space, exact } };
   }
 
   hold(): Promise<AsyncDisposable> {

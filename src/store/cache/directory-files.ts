@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { NarrowError, formatError, ioError } from '../../errors.ts';
 import { AtomicFile, removeStale, writeAtomically } from '../../fs/atomic-file.ts';
+import { freeSpace, writeObstacle } from '../../fs/space.ts';
+import type { StoreFacts } from '../facts.ts';
 import type { CacheFiles, FileStat, OpenFile, OpenFileOptions, StagedFile } from './files.ts';
 import { referenceOf } from './files.ts';
 
@@ -58,6 +60,18 @@ export class DirectoryFiles implements CacheFiles {
 
   async write(reference: string, bytes: Uint8Array): Promise<void> {
     await writeAtomically(this.#pathOf(reference), bytes);
+  }
+
+  async inspect(): Promise<Omit<StoreFacts, 'kind'>> {
+    const places = [this.#root, join(this.#root, 'nar')];
+    const codes = places.map((place) => ({ place, code: writeObstacle(place) }));
+    const bad = codes.find(({ code }) => code !== undefined);
+    return {
+      writable: bad === undefined,
+      obstacle: bad && { why: `this user may not write to ${bad.place} (${bad.code})` },
+      space: { where: this.#root, ...freeSpace(this.#root) },
+      clock: { ahead: 0, within: 0 },
+    };
   }
 
   async stage(): Promise<StagedFile> {

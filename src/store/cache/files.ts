@@ -4,6 +4,7 @@
 // A file is named by a *reference*: what stands in a narinfo's URL, relative to the cache's root (RFC 3986), percent-encoded.
 
 import type { ByteSource } from '../../bytes/source.ts';
+import type { InspectOptions, StoreFacts } from '../facts.ts';
 
 export interface FileOptions {
   readonly signal?: AbortSignal | undefined;
@@ -51,6 +52,8 @@ export interface CacheFiles extends AsyncDisposable {
   stat(reference: string, options?: FileOptions): Promise<FileStat | undefined>;
   /** Writes a whole small file atomically, replacing what is there. `type` is its media type. */
   write(reference: string, bytes: Uint8Array, type: string, options?: FileOptions): Promise<void>;
+  /** What can be told of the place itself; see facts.ts. */
+  inspect?(options?: InspectOptions): Promise<Omit<StoreFacts, 'kind'>>;
   stage(options?: FileOptions): Promise<StagedFile>;
   /** References of the files under a directory, at any depth; undefined where files cannot be listed. */
   list(directory: string, options?: FileOptions): AsyncIterable<string> | undefined;

@@ -2,8 +2,10 @@
 
 import { formatError } from '../../errors.ts';
 import { Spool } from '../../fs/spool.ts';
+import { plainText } from '../../protocol/remote-error.ts';
 import type { HttpClient } from '../../transport/http-client.ts';
 import { meaningOf, statusError } from '../../transport/http-status.ts';
+import type { InspectOptions, StoreFacts } from '../facts.ts';
 import type { CacheFiles, FileOptions, FileStat, OpenFile, OpenFileOptions, StagedFile } from './files.ts';
 
 /** The one file that a 403 does not make a missing one. */
@@ -69,6 +71,24 @@ export class HttpFiles implements CacheFiles {
         this.#put(reference, { length: spool.size, open: () => spool.read() }, type, signal),
       [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose](),
     });
+  }
+
+  async inspect({ quick, signal }: InspectOptions = {}): Promise<Omit<StoreFacts, 'kind'>> {
+    if (quick) return {};
+    const asked = Date.now();
+    const { headers, body } = await this.#client.send(this.#resolve(cacheInfo), { method: 'HEAD', signal });
+    await body.dump();
+    const { date, server, age } = headers;
+    const between = (asked + Date.now()) / 2;
+    // a cache on the way passes on the date that it was given, and tells how long ago that was
+    const told = date === undefined ? NaN : Date.parse(date) + 1000 * Number(age ?? 0);
+    const seconds = (told - between) / 1000;
+    // whole seconds, and an answer may be as old as it was long on its way
+    const within = 1 + (Date.now() - asked) / 1000;
+    return {
+      version: server === undefined ? 'HTTP' : `HTTP, ${plainText(String(server))}`,
+      clock: Number.isNaN(seconds) ? undefined : { ahead: seconds, within },
+    };
   }
 
   list(): undefined {}

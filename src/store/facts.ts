@@ -1,0 +1,44 @@
+// What a place tells of itself beside its paths: for people (`narrow doctor`), and for what is checked before a copy.
+
+import type { QueryOptions, Store } from './store.ts';
+
+/** What is absent is not told. */
+export interface StoreFacts {
+  /** What kind of place it is: `local store`, `Nix daemon` … */
+  readonly kind: string;
+  /** Software and protocol as far as they are told: `Nix 2.34.8, protocol 1.38`. */
+  readonly version?: string | undefined;
+  /** Whether the other side takes this user's word for paths without signatures. */
+  readonly trust?: 'trusted' | 'untrusted' | 'unknown' | undefined;
+  /** Whether this user may add paths. */
+  readonly writable?: boolean | undefined;
+  /** Why not, and what to do. */
+  readonly obstacle?: { readonly why: string; readonly hint?: string | undefined } | undefined;
+  readonly space?: FreeSpace | undefined;
+  /** What it asks of paths that are added. */
+  readonly signatures?: { readonly required: boolean; readonly trustedKeys: readonly string[] } | undefined;
+  /** Seconds that its clock is ahead of ours, as exactly as `within`. */
+  readonly clock?: { readonly ahead: number; readonly within: number } | undefined;
+}
+
+export interface FreeSpace {
+  readonly where: string;
+  /** Bytes. */
+  readonly free: number;
+  /** A NAR's bytes are about those that it will fill: neither the store nor the file system compresses. */
+  readonly exact: boolean;
+}
+
+export interface InspectOptions extends QueryOptions {
+  /** Ask nothing over a line that is not known already. */
+  readonly quick?: boolean | undefined;
+}
+
+export interface InspectableStore extends Store {
+  /** Changes nothing. Throws `unavailable` … when the place cannot be reached. */
+  inspect(options?: InspectOptions): Promise<StoreFacts>;
+}
+
+export function isInspectable(store: Store): store is InspectableStore {
+  return 'inspect' in store;
+}

@@ -1,0 +1,141 @@
+// What can be known of a destination before the first byte: protocol, permission, room, trust, clock. Pure, made from what
+// the store tells of itself (store/facts.ts) and from the plan; nothing is guessed, and what nobody tells is said to be so.
+
+import { NarrowError } from '../errors.ts';
+import type { StoreFacts } from '../store/facts.ts';
+import { isInspectable } from '../store/facts.ts';
+import type { Store } from '../store/store.ts';
+import type { Plan } from './plan.ts';
+
+/** `untold`: nobody can tell before it is tried. An `error` is certain: the copy would fail. */
+export type Level = 'ok' | 'untold' | 'warning' | 'error';
+
+export type Subject = 'reach' | 'write' | 'space' | 'trust' | 'signatures' | 'clock';
+
+export interface Finding {
+  readonly level: Level;
+  readonly subject: Subject;
+  readonly what: string;
+  /** What to do about it. */
+  readonly hint?: string | undefined;
+}
+
+export interface PreflightOptions {
+  /** The copy that is meant; without it, the place is looked at for itself. */
+  readonly plan?: Plan | undefined;
+  /** Ask nothing over a line that is not known already. */
+  readonly quick?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Clocks that differ by more are told: certificates and expiry dates are judged by them. Seconds. */
+const clockTolerance = 300;
+
+/** Looks at `destination`. Throws only when it cannot be reached at all. */
+export async function preflight(destination: Store, options: PreflightOptions = {}): Promise<Finding[]> {
+  if (!isInspectable(destination)) return [];
+  return findingsOn(await destination.inspect(options), options.plan);
+}
+
+/** What the facts mean, for `plan` where there is one. */
+export function findingsOn(facts: StoreFacts, plan?: Plan): Finding[] {
+  const { kind, version } = facts;
+  const reach: Finding = { level: 'ok', subject: 'reach', what: version ? `${kind}: ${version}` : kind };
+  const idle = plan?.missing.length === 0 && plan.toSign.length === 0;
+  const room = idle ? [] : [write(facts), space(facts, plan)];
+  const rest = [...room, trust(facts, plan), signatures(facts, plan), clock(facts)];
+  return [reach, ...rest.filter((finding) => finding !== undefined)];
+}
+
+/** Throws `refused`, with all that is certain to fail, when something is. */
+export function expectClear(findings: readonly Finding[], destination: string): void {
+  const errors = findings.filter(({ level }) => level === 'error');
+  const [first] = errors;
+  if (!first) return;
+  throw new NarrowError('refused', `${destination} cannot take the copy: ${errors.map((e) => e.what).join('; ')}`, {
+    hint: first.hint,
+    data: { findings: errors },
+  });
+}
+
+function write({ writable, obstacle }: StoreFacts): Finding {
+  const subject = 'write';
+  if (writable === undefined)
+    return { level: 'untold', subject, what: 'only the first path tells whether it is taken' };
+  if (writable) return { level: 'ok', subject, what: 'paths can be added' };
+  return { level: 'error', subject, what: obstacle?.why ?? 'nothing can be added', hint: obstacle?.hint };
+}
+
+function space({ space: there, writable }: StoreFacts, plan: Plan | undefined): Finding | undefined {
+  const subject = 'space';
+  // nobody asks a web cache that is only read
+  if (!there) return writable === undefined && !plan ? undefined : untoldSpace;
+  const { where, free, exact } = there;
+  const room = `${bytes(free)} are free in ${where}`;
+  const needed = plan?.narSize ?? 0;
+  if (needed <= free) return { level: 'ok', subject, what: needed > 0 ? `${room}, ${bytes(needed)} are needed` : room };
+  const hint = 'make room (nix-collect-garbage -d frees what nothing needs any more), or copy less';
+  if (exact) return { level: 'error', subject, what: `${bytes(needed)} are needed, and only ${room}`, hint };
+  return { level: 'warning', subject, what: `${bytes(needed)} of NARs have to be compressed into less: ${room}`, hint };
+}
+
+const untoldSpace: Finding = {
+  level: 'untold',
+  subject: 'space',
+  what: 'how much room there is cannot be asked over this protocol',
+};
+
+function trust({ trust: there, signatures: rules }: StoreFacts, plan: Plan | undefined): Finding | undefined {
+  const subject = 'trust';
+  if (there === undefined) return undefined;
+  if (there === 'trusted') return { level: 'ok', subject, what: 'this user is trusted: unsigned paths are taken' };
+  if (rules?.required === false) return { level: 'ok', subject, what: 'this user is not trusted, and need not be' };
+  const unsigned = plan?.unsigned ?? 0;
+  const who = there === 'untrusted' ? 'this user is not trusted' : 'whether this user is trusted is not told';
+  // without a plan, and where the rules are known, the plan's refusals say it
+  if (plan && (unsigned === 0 || rules))
+    return { level: there === 'untrusted' ? 'ok' : 'untold', subject, what: `${who}, which nothing here depends on` };
+  const what = plan
+    ? `${who}: the ${unsigned} paths without a signature are refused, unless require-sigs is off there`
+    : `${who}: only signed and content-addressed paths are taken`;
+  return { level: there === 'untrusted' ? 'warning' : 'untold', subject, what, hint: signHint };
+}
+
+const signHint = 'sign the paths (narrow sign) with a key that is trusted there; see narrow doctor for the lines';
+
+function signatures({ signatures: rules }: StoreFacts, plan: Plan | undefined): Finding | undefined {
+  const subject = 'signatures';
+  const [first] = plan?.refused ?? [];
+  if (plan && first) {
+    const what = `${plan.refused.length} of ${plan.total} paths would be refused: ${first.path} ${first.why}`;
+    return { level: 'error', subject, what, hint: first.hint };
+  }
+  if (!rules) return undefined;
+  if (plan) return { level: 'ok', subject, what: 'no path would be refused' };
+  if (!rules.required) return { level: 'ok', subject, what: 'signatures are not asked for (require-sigs = false)' };
+  const { trustedKeys } = rules;
+  if (trustedKeys.length > 0)
+    return { level: 'ok', subject, what: `signatures by ${trustedKeys.join(', ')} are taken` };
+  return { level: 'warning', subject, what: 'signatures are asked for, and no key is trusted', hint: signHint };
+}
+
+function clock({ clock: there }: StoreFacts): Finding | undefined {
+  const subject = 'clock';
+  if (!there) return undefined;
+  const { ahead, within } = there;
+  const off = Math.abs(ahead);
+  if (off <= clockTolerance + within) return { level: 'ok', subject, what: 'the clocks agree' };
+  const side = ahead > 0 ? 'ahead of' : 'behind';
+  const what = `its clock is ${duration(off)} ${side} this machine's`;
+  return { level: 'warning', subject, what, hint: 'set the wrong one: certificates are judged by it' };
+}
+
+function duration(seconds: number): string {
+  if (seconds >= 2 * 86_400) return `${Math.round(seconds / 86_400)} days`;
+  return seconds >= 2 * 3600 ? `${Math.round(seconds / 3600)} hours` : `${Math.round(seconds / 60)} minutes`;
+}
+
+function bytes(n: number): string {
+  const exponent = n < 1000 ? 0 : Math.min(5, Math.floor(Math.log10(n) / 3));
+  return exponent === 0 ? `${n} B` : `${(n / 1000 ** exponent).toFixed(1)} ${['', 'k', 'M', 'G', 'T', 'P'][exponent]}B`;
+}

@@ -8,7 +8,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ByteSource } from '../../bytes/source.ts';
 import { tryFlock } from '../../fs/libc.ts';
-import { NarrowError, ioError, isNarrowError } from '../../errors.ts';
+import { NarrowError, isNarrowError } from '../../errors.ts';
 import { encodeHash, equalHash, formatHash } from '../../model/hash.ts';
 import type { Hash } from '../../model/hash.ts';
 import type { PathInfo } from '../../model/path-info.ts';
@@ -20,9 +20,12 @@ const minSize = 8 * 1024 * 1024;
 /** Parts that nobody came back for in this many milliseconds are removed. */
 const maxAge = 14 * 24 * 3600 * 1000;
 
-/** Wraps a source with ranges; others come back as they are. `directory` is created when first needed. */
+/**
+ * Wraps a source with ranges; others come back as they are, and so do caches in directories: their files are there the next
+ * time, too. `directory` is created when first needed; where it cannot be, nothing is kept.
+ */
 export function resumable<S extends Store>(store: S, directory: string): S {
-  if (!store.abilities.ranges) return store;
+  if (!store.abilities.ranges || store.url.startsWith('file:')) return store;
   return forward(store, { open: (info, options) => openResumable(store, directory, info, options) });
 }
 
@@ -52,7 +55,7 @@ async function* download(
 ): AsyncGenerator<Uint8Array> {
   await using file = await openPart(part);
   // Another narrow fetches the same file: two writers would cut off each other's part.
-  if (!tryFlock(file.fd, 'exclusive')) {
+  if (!file || !tryFlock(file.fd, 'exclusive')) {
     yield* (await store.open(info, options)).bytes;
     return;
   }
@@ -66,9 +69,9 @@ async function* download(
       have += chunk.length;
       yield chunk;
     }
-    await file.truncate(have);
+    let keeping = await kept(file.truncate(have));
     for await (const chunk of restOf(store, info, options, have, size)) {
-      await file.write(chunk, 0, chunk.length, have);
+      keeping &&= await kept(writeAt(file, chunk, have));
       hasher.update(chunk);
       have += chunk.length;
       yield chunk;
@@ -80,6 +83,19 @@ async function* download(
   } finally {
     if (!keep && options.signal?.aborted !== true) await rm(part, { force: true });
   }
+}
+
+/** A disk without room for the part is no reason to stop: what is not kept is fetched again. */
+async function kept(action: Promise<void>): Promise<boolean> {
+  return action.then(
+    () => true,
+    () => false,
+  );
+}
+
+async function writeAt(file: FileHandle, chunk: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < chunk.length;)
+    done += (await file.write(chunk, done, chunk.length - done, at + done)).bytesWritten;
 }
 
 async function* restOf(
@@ -104,12 +120,13 @@ function expectWhole(store: Store, info: PathInfo, have: number, size: number, e
   });
 }
 
-async function openPart(part: string): Promise<FileHandle> {
+/** Undefined where there is no place for it: a service without a home downloads all the same. */
+async function openPart(part: string): Promise<FileHandle | undefined> {
   try {
     await mkdir(join(part, '..'), { recursive: true, mode: 0o700 });
     return await open(part, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
-  } catch (error) {
-    throw ioError('keep a download in', part, error);
+  } catch {
+    return undefined;
   }
 }
 

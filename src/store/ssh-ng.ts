@@ -34,7 +34,7 @@ export async function openSshNgStore(
     return await store.connected();
   } catch (error) {
     await store[Symbol.asyncDispose]();
-    throw explainGreeting(error, connection.host.host);
+    throw explainGreeting(error, connection.host);
   }
 }
 

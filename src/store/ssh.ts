@@ -11,7 +11,6 @@ import type { StoreDir, StorePath } from '../model/store-path.ts';
 import { ServeClient } from '../protocol/serve/client.ts';
 import { serveOperations as ops } from '../protocol/serve/operations.ts';
 import { SpooledTrees } from './cache/spooled-trees.ts';
-import type { StoreFacts } from './facts.ts';
 import { verdictOn } from './verdict.ts';
 import type { RemoteContext } from './remote/context.ts';
 import { remoteStoreDir } from './remote/context.ts';
@@ -55,8 +54,8 @@ export class SshStore implements WritableStore {
   readonly #referenced = new Set<StorePath>();
   /** What else is in the closure of the roots that were asked for. */
   #coming: readonly StorePath[] = [];
-  /** Paths that the destination had when it was asked. */
-  readonly #valid = new Set<StorePath>();
+  /** Paths that were not there when it was checked. */
+  readonly #missing = new Set<StorePath>();
 
   constructor(place: SshPlace, storeDir: StoreDir, context: RemoteContext) {
     this.url = place.url;
@@ -105,7 +104,7 @@ export class SshStore implements WritableStore {
     try {
       return await question(this.#client());
     } catch (error) {
-      throw explainGreeting(error, this.#place.connection.host.host);
+      throw explainGreeting(error, this.#place.connection.host);
     }
   }
 
@@ -218,16 +217,10 @@ export class SshStore implements WritableStore {
     return [];
   }
 
-  /** The greeting tells the protocol's version and nothing else. */
-  async inspect(): Promise<StoreFacts> {
-    const { version } = await this.#ask((client) => client.ready);
-    return { kind: 'store over ssh', version: `serve protocol 2.${version}` };
-  }
-
   async check(infos: readonly PathInfo[], options: AddOptions = {}): Promise<Map<StorePath, Verdict>> {
     options.signal?.throwIfAborted();
     const known = new Map((await this.#infos(infos.map((i) => i.path))).map((info) => [info.path, info]));
-    for (const path of known.keys()) this.#valid.add(path);
+    for (const { path } of infos) if (!known.has(path)) this.#missing.add(path);
     const policy = { storeDir: this.storeDir, trustedKeys: this.#context.trustedKeys, requireSignatures: false };
     return new Map(
       infos.map((info) => {
@@ -239,12 +232,20 @@ export class SshStore implements WritableStore {
   }
 
   add(items: AsyncIterable<Item>, options: AddOptions = {}): AsyncIterable<Outcome> {
+    const { url } = this;
+    const { warn } = this.#context;
     const session = (): ServeClient => this.#client();
-    return outcomesOf((tell, signal) => {
-      const place = { url: this.url, session, valid: this.#valid, warn: this.#context.warn };
-      return addOverServe(place, items, { ...options, signal }, tell).catch((error: unknown) => {
-        throw explainGreeting(error, this.#place.connection.host.host);
-      });
+    const infos = (paths: readonly StorePath[]): Promise<readonly PathInfo[]> => this.#infos(paths);
+    return outcomesOf(async (tell, signal) => {
+      const hear = (outcome: Outcome): void => {
+        this.#missing.delete(outcome.path);
+        tell(outcome);
+      };
+      try {
+        await addOverServe({ url, warn, session, infos, missing: this.#missing }, items, { ...options, signal }, hear);
+      } catch (error) {
+        throw explainGreeting(error, this.#place.connection.host);
+      }
     }, options.signal);
   }
 

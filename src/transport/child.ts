@@ -64,7 +64,9 @@ export function startChild(options: ChildOptions): Duplex {
       kill();
     },
     async close() {
-      child.stdout!.resume();
+      // every answer is there: what the child would still do costs a round trip and changes nothing
+      child.stdout!.destroy();
+      child.kill('SIGTERM');
       const late = await Promise.race([ended.then(() => false), delay(patience).then(() => true)]);
       if (late) child.kill('SIGKILL');
       lines.flush();

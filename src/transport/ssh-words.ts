@@ -13,9 +13,14 @@ export interface SshHost {
 
 const authority = /^(?:([^@/]+)@)?(\[[0-9A-Fa-f:.%a-z]+\]|[^:/@[\]]+)(?::(\d{1,5}))?\/?$/;
 
+function decode(escapes: string): string {
+  return String.fromCharCode(Number.parseInt(escapes.slice(1), 16));
+}
+
 /** Reads what stands behind `ssh://`. Throws `usage`; what ssh would take for an option is `refused`. */
 export function parseSshHost(text: string): SshHost {
-  const decoded = decodeURIComponent(text);
+  // the percent sign of a scope (fe80::1%eth0) is no escape
+  const decoded = text.replace(/%[0-9a-fA-F]{2}/g, decode);
   if (decoded.startsWith('-') || decoded.includes('@-')) {
     throw new NarrowError(
       'refused',

@@ -3,10 +3,12 @@
 
 import { ByteWriter } from '../../bytes/writer.ts';
 import { NarrowError } from '../../errors.ts';
+import type { PathInfo } from '../../model/path-info.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import { bulkInfo } from '../../protocol/codec/path-info.ts';
 import type { WorkerClient } from '../../protocol/worker/client.ts';
 import { workerOperations as ops } from '../../protocol/worker/operations.ts';
+import { difference } from '../verdict.ts';
 import type { AddOptions, Item, Outcome } from '../store.ts';
 import { loadAhead } from './outgoing.ts';
 
@@ -101,4 +103,13 @@ export function added({ info }: Item): Outcome {
 export function failure({ info }: Item, error: Error): Outcome {
   const refused = error instanceof NarrowError && error.code === 'refused';
   return { status: refused ? 'refused' : 'failed', path: info.path, bytes: 0, error };
+}
+
+/** The outcome of a path without sending it: undefined when it is not there. */
+export function outcomeOfKnown(here: PathInfo | undefined, offered: PathInfo): Outcome | undefined {
+  if (!here) return undefined;
+  const { path } = offered;
+  const why = difference(here, offered);
+  if (why === undefined) return { status: 'valid', path, bytes: 0 };
+  return { status: 'differs', path, bytes: 0, error: new NarrowError('differs', why, { data: { path } }) };
 }

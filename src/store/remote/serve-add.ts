@@ -6,7 +6,8 @@ import type { PathInfo } from '../../model/path-info.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import type { ServeClient } from '../../protocol/serve/client.ts';
 import type { AddOptions, Item, Outcome } from '../store.ts';
-import { added, failure } from './bulk.ts';
+import { batchesOf } from './batches.ts';
+import { added, bulkItems, failure, outcomeOfKnown } from './bulk.ts';
 import { because } from './outcomes.ts';
 import type { Loaded } from './outgoing.ts';
 import { loadAhead } from './outgoing.ts';
@@ -15,8 +16,9 @@ export interface ServePlace {
   readonly url: string;
   /** The session; a new one after the last has ended. */
   readonly session: () => ServeClient;
-  /** Paths that were there when asked. */
-  readonly valid: ReadonlySet<StorePath>;
+  /** Paths that were not there when it was checked. */
+  readonly missing: ReadonlySet<StorePath>;
+  readonly infos: (paths: readonly StorePath[]) => Promise<readonly PathInfo[]>;
   readonly warn: (text: string) => void;
 }
 
@@ -31,17 +33,24 @@ export async function addOverServe(
   tell: (outcome: Outcome) => void,
 ): Promise<void> {
   const state = new Adding(place, options, tell);
-  const source = loadAhead(items, options);
-  try {
-    for (;;) {
-      const { value: loaded, done } = await source.next();
-      if (done === true) break;
-      await state.add(loaded);
-    }
-    await state.settle();
-  } finally {
-    await source.return();
+  for await (const batch of batchesOf(items, bulkItems)) {
+    const missing = await sortOut(place, batch, state);
+    for await (const loaded of loadAhead(missing, options)) await state.add(loaded);
   }
+  await state.settle();
+}
+
+/** Those of `items` that are not there; what is known of the others is told. */
+async function sortOut(place: ServePlace, items: readonly Item[], state: Adding): Promise<readonly Item[]> {
+  const unasked = items.map((item) => item.info.path).filter((path) => !place.missing.has(path));
+  if (unasked.length === 0) return items;
+  // asked while earlier items are on their way: those are another's answer
+  const known = new Map((await place.infos(unasked)).map((info) => [info.path, info]));
+  return items.filter((item) => {
+    const outcome = outcomeOfKnown(known.get(item.info.path), item.info);
+    if (outcome) state.tellKnown(item, outcome);
+    return outcome === undefined;
+  });
 }
 
 interface Sent {
@@ -119,9 +128,13 @@ class Adding {
     if (!this.#warned)
       this.#place.warn(`${this.#place.url} cannot be told realisations, such as that of ${info.path}; ssh-ng:// could`);
     this.#warned = true;
-    if (!this.#place.valid.has(info.path)) return false;
-    this.#tell({ status: 'valid', path: info.path, bytes: 0 });
-    return true;
+    return false;
+  }
+
+  /** What is there already: realisations that cannot be sent are a reason to fail all the same. */
+  tellKnown(item: Item, outcome: Outcome): void {
+    if ('error' in outcome) this.#fail(item, outcome.error, outcome);
+    else if (!this.#realisationsLost(item)) this.#tell(outcome);
   }
 
   /** Resolves when the item is written, not when it is answered. */
@@ -176,9 +189,9 @@ class Adding {
     }
   }
 
-  #fail(item: Item, error: Error): void {
+  #fail(item: Item, error: Error, outcome: Outcome = failure(item, error)): void {
     this.#failed.set(item.info.path, error);
-    this.#tell(failure(item, error));
+    this.#tell(outcome);
   }
 }
 

@@ -3,6 +3,7 @@
 import { NarrowError, isNarrowError } from '../../errors.ts';
 import { SshHostConnection } from '../../transport/ssh.ts';
 import { splitWords } from '../../transport/ssh-words.ts';
+import type { SshHost } from '../../transport/ssh-words.ts';
 import type { RemoteContext } from './context.ts';
 
 export interface SshPlace {
@@ -42,19 +43,24 @@ export function sshPlace(
 }
 
 /** Names the login shell where the first bytes were not the protocol's. */
-export function explainGreeting(error: unknown, host: string): unknown {
+export function explainGreeting(error: unknown, { host, destination }: SshHost): unknown {
   if (!isNarrowError(error, 'format') || error.data['banner'] !== true) return error;
   const line = String(error.data['got'])
     .split('\n')
     .map((l) => l.trim())
     .find(Boolean);
-  return new NarrowError(
-    'format',
-    `the login shell of ${host} printed ${JSON.stringify((line ?? '').slice(0, 160))} before the protocol began`,
-    {
+  const said = JSON.stringify((line ?? '').slice(0, 160));
+  // what nologin prints
+  if (/account is (currently )?not available/i.test(said)) {
+    return new NarrowError('refused', `${destination} may not run commands: it says ${said}`, {
       cause: error,
-      hint: `make it quiet for commands: in ${host}'s .bashrc, begin with \`case $- in *i*) ;; *) return;; esac\``,
+      hint: 'log in as a user with a shell: ssh://USER@HOST',
       data: error.data,
-    },
-  );
+    });
+  }
+  return new NarrowError('format', `the login shell of ${host} printed ${said} before the protocol began`, {
+    cause: error,
+    hint: `make it quiet for commands: in ${host}'s .bashrc, begin with \`case $- in *i*) ;; *) return;; esac\``,
+    data: error.data,
+  });
 }

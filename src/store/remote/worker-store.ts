@@ -17,7 +17,6 @@ import type { Trust } from '../../protocol/worker/handshake.ts';
 import { workerOperations as ops } from '../../protocol/worker/operations.ts';
 import { SpooledTrees } from '../cache/spooled-trees.ts';
 import { verdictOn } from '../verdict.ts';
-import type { StoreFacts } from '../facts.ts';
 import type {
   Abilities,
   AddOptions,
@@ -30,7 +29,7 @@ import type {
   WritableStore,
 } from '../store.ts';
 import { batchesOf } from './batches.ts';
-import { addBulk, addSingly, bulkItems, failure } from './bulk.ts';
+import { addBulk, addSingly, bulkItems, failure, outcomeOfKnown } from './bulk.ts';
 import type { RemoteContext } from './context.ts';
 import { Fetcher } from './fetcher.ts';
 import { showMessages } from './log.ts';
@@ -66,6 +65,8 @@ export class WorkerStore implements WritableStore {
   readonly #trees = new SpooledTrees();
   readonly #held = new Set<StorePath>();
   readonly #clients = new Set<WorkerClient>();
+  /** Paths that were not there when it was checked, which need not be asked about again. */
+  readonly #missing = new Set<StorePath>();
   #main: Promise<WorkerClient> | undefined;
   #disposed = false;
 
@@ -180,23 +181,6 @@ export class WorkerStore implements WritableStore {
     return client.peer.trust === 'unknown' ? this.options.assumedTrust : client.peer.trust;
   }
 
-  /** What the daemon said when it was greeted. */
-  async inspect(): Promise<StoreFacts> {
-    const client = await this.client();
-    const { nixVersion, version } = client.peer;
-    const { requireSignatures, context } = this.options;
-    return {
-      kind: 'Nix daemon',
-      version: `${nixVersion === '' ? '' : `Nix ${nixVersion}, `}worker protocol 1.${version}`,
-      trust: this.trustOf(client),
-      writable: true,
-      signatures:
-        requireSignatures === undefined
-          ? undefined
-          : { required: requireSignatures, trustedKeys: context.trustedKeys.names() },
-    };
-  }
-
   async check(infos: readonly PathInfo[], options: AddOptions = {}): Promise<Map<StorePath, Verdict>> {
     const client = await this.client();
     const known = await this.pathInfos(
@@ -206,6 +190,7 @@ export class WorkerStore implements WritableStore {
     const { requireSignatures = false, context } = this.options;
     const policy = { storeDir: this.storeDir, trustedKeys: context.trustedKeys, requireSignatures };
     const checked = (options.checkSignatures ?? true) || this.trustOf(client) === 'untrusted';
+    for (const { path } of infos) if (!known.has(path)) this.#missing.add(path);
     return new Map(infos.map((info) => [info.path, verdictOn(policy, known.get(info.path), info, checked)]));
   }
 
@@ -218,11 +203,12 @@ export class WorkerStore implements WritableStore {
     const dontCheckSignatures = !(options.checkSignatures ?? true) && this.trustOf(client) !== 'untrusted';
     const failed = new Map<StorePath, Error>();
     const hear = (outcome: Outcome): void => {
+      this.#missing.delete(outcome.path);
       if ('error' in outcome) failed.set(outcome.path, outcome.error);
       tell(outcome);
     };
     for await (const batch of batchesOf(items, bulkItems)) {
-      const able = await this.#takeRealisations(await this.client(), batch, hear);
+      const able = await this.#sortOut(await this.client(), batch, hear);
       if (client.has(ops.addMultipleToStore as never)) {
         await this.#addRounds(able, { ...options, dontCheckSignatures }, failed, hear);
       } else {
@@ -263,37 +249,36 @@ export class WorkerStore implements WritableStore {
   readonly #unregistered: Outcome[] = [];
 
   /**
-   * Items whose realisations this daemon cannot be given are refused by name; those that are there already only get theirs
-   * registered; the others' are remembered until they are.
+   * Those of `items` that have to be sent. What is there already, or other than it, is told, and its realisations are
+   * remembered for registration; items whose realisations this daemon cannot be given are refused by name.
    */
-  async #takeRealisations(
+  async #sortOut(
     client: WorkerClient,
     items: readonly Item[],
     tell: (outcome: Outcome) => void,
   ): Promise<readonly Item[]> {
-    const realised = items.filter((item) => item.realisations && item.realisations.length > 0);
-    if (realised.length === 0) return items;
-    const kind = namesByPath(client.peer) ? 'traced' : 'hashed';
-    const done = new Set<Item>();
-    const valid = await client.call(ops.queryValidPaths, {
-      paths: realised.map((i) => i.info.path),
-      substitute: false,
-    });
-    for (const item of realised) {
-      const { path } = item.info;
-      if (!client.has(ops.registerDrvOutput as never) || !item.realisations!.every((r) => r.kind === kind)) {
-        const why = `${this.url} cannot be told the realisations of ${path}`;
+    const unasked = items.map((item) => item.info.path).filter((path) => !this.#missing.has(path));
+    const known = unasked.length === 0 ? new Map<StorePath, PathInfo>() : await this.pathInfos(unasked);
+    return items.filter((item) => {
+      const { info, realisations = [] } = item;
+      const outcome = outcomeOfKnown(known.get(info.path), info);
+      if (outcome && 'error' in outcome) tell(outcome);
+      else if (realisations.length > 0 && !this.#takes(client, realisations)) {
+        const why = `${this.url} cannot be told the realisations of ${info.path}`;
         const hint = 'it speaks another form of them; the Nix there is too old, or too new';
         tell(failure(item, new NarrowError('refused', why, { hint })));
-        done.add(item);
-        continue;
+        return false;
+      } else {
+        if (realisations.length > 0) this.#realisations.set(info.path, realisations);
+        if (outcome) this.#tellAdded(outcome, tell);
       }
-      this.#realisations.set(path, item.realisations!);
-      if (!valid.includes(path)) continue;
-      this.#tellAdded({ status: 'valid', path, bytes: 0 }, tell);
-      done.add(item);
-    }
-    return items.filter((item) => !done.has(item));
+      return outcome === undefined;
+    });
+  }
+
+  #takes(client: WorkerClient, realisations: readonly Realisation[]): boolean {
+    const kind = namesByPath(client.peer) ? 'traced' : 'hashed';
+    return client.has(ops.registerDrvOutput as never) && realisations.every((r) => r.kind === kind);
   }
 
   /** A path with realisations counts as added only when they are registered, which comes last. */

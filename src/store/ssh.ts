@@ -11,6 +11,7 @@ import type { StoreDir, StorePath } from '../model/store-path.ts';
 import { ServeClient } from '../protocol/serve/client.ts';
 import { serveOperations as ops } from '../protocol/serve/operations.ts';
 import { SpooledTrees } from './cache/spooled-trees.ts';
+import type { StoreFacts } from './facts.ts';
 import { verdictOn } from './verdict.ts';
 import type { RemoteContext } from './remote/context.ts';
 import { remoteStoreDir } from './remote/context.ts';
@@ -215,6 +216,12 @@ export class SshStore implements WritableStore {
       );
     }
     return [];
+  }
+
+  /** The greeting tells the protocol's version and nothing else. */
+  async inspect(): Promise<StoreFacts> {
+    const { version } = await this.#ask((client) => client.ready);
+    return { kind: 'store over ssh', version: `serve protocol 2.${version}` };
   }
 
   async check(infos: readonly PathInfo[], options: AddOptions = {}): Promise<Map<StorePath, Verdict>> {

@@ -17,6 +17,7 @@ import type { Trust } from '../../protocol/worker/handshake.ts';
 import { workerOperations as ops } from '../../protocol/worker/operations.ts';
 import { SpooledTrees } from '../cache/spooled-trees.ts';
 import { verdictOn } from '../verdict.ts';
+import type { StoreFacts } from '../facts.ts';
 import type {
   Abilities,
   AddOptions,
@@ -179,6 +180,23 @@ export class WorkerStore implements WritableStore {
   /** Whether the daemon takes paths of this user without signatures. */
   protected trustOf(client: WorkerClient): Trust {
     return client.peer.trust === 'unknown' ? this.options.assumedTrust : client.peer.trust;
+  }
+
+  /** What the daemon said when it was greeted. */
+  async inspect(): Promise<StoreFacts> {
+    const client = await this.client();
+    const { nixVersion, version } = client.peer;
+    const { requireSignatures, context } = this.options;
+    return {
+      kind: 'Nix daemon',
+      version: `${nixVersion === '' ? '' : `Nix ${nixVersion}, `}worker protocol 1.${version}`,
+      trust: this.trustOf(client),
+      writable: true,
+      signatures:
+        requireSignatures === undefined
+          ? undefined
+          : { required: requireSignatures, trustedKeys: context.trustedKeys.names() },
+    };
   }
 
   async check(infos: readonly PathInfo[], options: AddOptions = {}): Promise<Map<StorePath, Verdict>> {

@@ -1,12 +1,11 @@
 // What every command is given: where to write, when to stop, and the settings of this machine.
 
 import { once } from 'node:events';
-import { NarrowError } from '../errors.ts';
 import type { NixSettings } from '../config/nix-conf.ts';
 import { readNixSettings } from '../config/nix-conf.ts';
 import { TrustedKeys, parsePublicKey } from '../model/signature.ts';
-import type { PublicKey } from '../model/signature.ts';
 import type { OpenContext } from '../store/open-context.ts';
+import { configuredKeys } from './configured-keys.ts';
 import { printable } from './output/printable.ts';
 import { Frame } from './output/terminal.ts';
 
@@ -56,23 +55,11 @@ export interface TrustOptions {
 export function openContext(context: Context, trust: TrustOptions = {}): OpenContext {
   const settings = context.settings();
   const added = (trust.trustedPublicKey ?? []).map(parsePublicKey);
+  const warn = (text: string): void => context.say(`warning: ${text}`);
   return {
     settings,
-    trustedKeys: new TrustedKeys([...configuredKeys(settings, context), ...added]),
-    warn: (text) => context.say(`warning: ${text}`),
+    trustedKeys: new TrustedKeys([...configuredKeys(settings, warn), ...added]),
+    warn,
     signal: context.signal,
   };
-}
-
-/** A key that cannot be read is named and skipped: it trusts nothing, and should not stop a copy. */
-function configuredKeys(settings: NixSettings, context: Context): PublicKey[] {
-  return (settings.list('trusted-public-keys') ?? []).flatMap((text) => {
-    try {
-      return [parsePublicKey(text)];
-    } catch (error) {
-      if (!(error instanceof NarrowError)) throw error;
-      context.say(`warning: trusted-public-keys: ${error.message}`);
-      return [];
-    }
-  });
 }

@@ -227,7 +227,10 @@ export class SshStore implements WritableStore {
   async check(infos: readonly PathInfo[], options: AddOptions = {}): Promise<Map<StorePath, Verdict>> {
     options.signal?.throwIfAborted();
     const known = new Map((await this.#infos(infos.map((i) => i.path))).map((info) => [info.path, info]));
-    for (const { path } of infos) if (!known.has(path)) this.#missing.add(path);
+    for (const { path } of infos) {
+      if (known.has(path)) this.#missing.delete(path);
+      else this.#missing.add(path);
+    }
     const policy = { storeDir: this.storeDir, trustedKeys: this.#context.trustedKeys, requireSignatures: false };
     return new Map(
       infos.map((info) => {

@@ -208,7 +208,10 @@ export class WorkerStore implements WritableStore {
     const { requireSignatures = false, context } = this.options;
     const policy = { storeDir: this.storeDir, trustedKeys: context.trustedKeys, requireSignatures };
     const checked = (options.checkSignatures ?? true) || this.trustOf(client) === 'untrusted';
-    for (const { path } of infos) if (!known.has(path)) this.#missing.add(path);
+    for (const { path } of infos) {
+      if (known.has(path)) this.#missing.delete(path);
+      else this.#missing.add(path);
+    }
     return new Map(infos.map((info) => [info.path, verdictOn(policy, known.get(info.path), info, checked)]));
   }
 
@@ -235,7 +238,7 @@ export class WorkerStore implements WritableStore {
         );
       }
     }
-    await this.#register(tell);
+    await this.#register(hear);
   }
 
   /** Streams until every item has its outcome: what a stream did not reach goes into the next. */

@@ -32,6 +32,7 @@ export const layers: readonly Layer[] = [
   { folder: 'store', level: 5, uses: ['files', 'network', 'processes', 'database'] },
   { folder: 'closure', level: 6, uses: [] },
   { folder: 'transfer', level: 7, uses: [] },
+  { folder: 'doctor', level: 8, uses: ['files'] },
   { folder: 'cli', level: 9, uses: ['files', 'network', 'processes', 'terminal'] },
 ];
 

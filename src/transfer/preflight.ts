@@ -66,10 +66,9 @@ function write({ writable, obstacle }: StoreFacts): Finding {
   return { level: 'error', subject, what: obstacle?.why ?? 'nothing can be added', hint: obstacle?.hint };
 }
 
-function space({ space: there, writable }: StoreFacts, plan: Plan | undefined): Finding | undefined {
+function space({ space: there }: StoreFacts, plan: Plan | undefined): Finding {
   const subject = 'space';
-  // nobody asks a web cache that is only read
-  if (!there) return writable === undefined && !plan ? undefined : untoldSpace;
+  if (!there) return untoldSpace;
   const { where, free, exact } = there;
   const room = `${bytes(free)} are free in ${where}`;
   const needed = plan?.narSize ?? 0;
@@ -132,7 +131,7 @@ function clock({ clock: there }: StoreFacts): Finding | undefined {
 
 function duration(seconds: number): string {
   if (seconds >= 2 * 86_400) return `${Math.round(seconds / 86_400)} days`;
-  return seconds >= 2 * 3600 ? `${Math.round(seconds / 3600)} hours` : `${Math.round(seconds / 60)} minutes`;
+  return seconds >= 90 * 60 ? `${Math.round(seconds / 3600)} hours` : `${Math.round(seconds / 60)} minutes`;
 }
 
 function bytes(n: number): string {

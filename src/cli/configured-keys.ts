@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { NixSettings } from '../config/nix-conf.ts';
-import { NarrowError } from '../errors.ts';
+import { NarrowError, isNarrowError } from '../errors.ts';
 import { parsePublicKey, parseSecretKey } from '../model/signature.ts';
 import type { PublicKey } from '../model/signature.ts';
 
@@ -36,5 +36,18 @@ function readable(file: string): string | undefined {
     return readFileSync(file, 'utf8');
   } catch {
     return undefined;
+  }
+}
+
+/** A key from the command line. Throws `usage`. */
+export function typedKey(text: string): PublicKey {
+  try {
+    return parsePublicKey(text);
+  } catch (error) {
+    if (!isNarrowError(error, 'format')) throw error;
+    throw new NarrowError('usage', `--trusted-public-key '${text}': ${error.message}`, {
+      cause: error,
+      hint: 'narrow key public FILE prints the public key of a secret one',
+    });
   }
 }

@@ -3,9 +3,9 @@
 import { once } from 'node:events';
 import type { NixSettings } from '../config/nix-conf.ts';
 import { readNixSettings } from '../config/nix-conf.ts';
-import { TrustedKeys, parsePublicKey } from '../model/signature.ts';
+import { TrustedKeys } from '../model/signature.ts';
 import type { OpenContext } from '../store/open-context.ts';
-import { configuredKeys } from './configured-keys.ts';
+import { configuredKeys, typedKey } from './configured-keys.ts';
 import { printable } from './output/printable.ts';
 import { Frame } from './output/terminal.ts';
 
@@ -54,7 +54,7 @@ export interface TrustOptions {
 /** The settings stores are opened with: Nix's own, and what the command line adds. */
 export function openContext(context: Context, trust: TrustOptions = {}): OpenContext {
   const settings = context.settings();
-  const added = (trust.trustedPublicKey ?? []).map(parsePublicKey);
+  const added = (trust.trustedPublicKey ?? []).map(typedKey);
   const warn = (text: string): void => context.say(`warning: ${text}`);
   return {
     settings,

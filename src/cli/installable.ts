@@ -3,7 +3,7 @@
 
 import { lstatSync, readlinkSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { NarrowError } from '../errors.ts';
+import { NarrowError, isNarrowError } from '../errors.ts';
 import type { StoreDir, StorePath } from '../model/store-path.ts';
 import { isHashPart, parseBaseName, tryBaseName } from '../model/store-path.ts';
 
@@ -36,7 +36,17 @@ export function resolveInStore(storeDir: StoreDir, text: string): { path: StoreP
 function insideStore(storeDir: StoreDir, file: string): { path: StorePath; inner: string } | undefined {
   if (!file.startsWith(`${storeDir}/`)) return undefined;
   const [base, ...inner] = file.slice(storeDir.length + 1).split('/');
-  return { path: parseBaseName(base!), inner: inner.join('/') };
+  return { path: named(base!, file), inner: inner.join('/') };
+}
+
+/** What somebody typed is wrong usage, not a malformed file. */
+function named(base: string, file: string): StorePath {
+  try {
+    return parseBaseName(base);
+  } catch (error) {
+    if (!isNarrowError(error, 'format')) throw error;
+    throw new NarrowError('usage', `'${file}' is no store path`, { cause: error, hint: error.message });
+  }
 }
 
 /** The outermost link on the way to `file`. */

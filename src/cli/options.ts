@@ -2,7 +2,7 @@
 
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
-import { NarrowError } from '../errors.ts';
+import { NarrowError, isNarrowError } from '../errors.ts';
 import { parseInstallable } from '../model/output-spec.ts';
 import type { StorePath } from '../model/store-path.ts';
 import type { Store } from '../store/store.ts';
@@ -38,6 +38,12 @@ export async function resolvePaths(store: Store, given: readonly string[], stdin
     throw new NarrowError('usage', 'no path was given', { hint: 'for example: ./result' });
   const resolved = await Promise.all([...new Set(all)].map((one) => resolveOne(store, one)));
   return [...new Set(resolved.flat())];
+}
+
+/** For commands that answer a question: a path that is not there is the answer "no", not a failure to answer. */
+export function answerNo(error: unknown): never {
+  if (!isNarrowError(error, 'missing')) throw error;
+  throw new NarrowError('no', error.message, { cause: error, hint: error.hint, data: error.data });
 }
 
 async function resolveOne(store: Store, text: string): Promise<StorePath[]> {

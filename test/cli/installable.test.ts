@@ -30,10 +30,17 @@ test('what is no store path is told so', () => {
   for (const text of ['/etc/passwd', join(dir, 'absent'), join(dir, 'loop'), '/gone/store']) {
     assert.throws(() => resolveStorePath('/gone/store', text), { code: 'usage' }, text);
   }
-  assert.throws(() => resolveStorePath('/gone/store', '/gone/store/short'), { code: 'format' });
 });
 
 test('32 digits are a hash part', () => {
   assert.ok(isBareHashPart('y9v4w1kf41c10q7fdxlbz10s0adiximd'));
   assert.ok(!isBareHashPart(base));
+});
+
+test('what lies in the store directory and is no store path is wrong usage, with the reason', () => {
+  assert.throws(() => resolveStorePath('/gone/store', '/gone/store/foo'), {
+    code: 'usage',
+    message: "'/gone/store/foo' is no store path",
+    hint: /expected 32 base-32 digits/,
+  });
 });

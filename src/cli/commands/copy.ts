@@ -159,7 +159,13 @@ function rootMaker(
   const { outLink, profile } = options;
   if (outLink === undefined && profile === undefined) return undefined;
   if (!isRooted(destination))
-    throw new NarrowError('unsupported', `${destination.url} keeps no links: --out-link and --profile need a store`);
+    throw new NarrowError(
+      'unsupported',
+      `${destination.url} keeps no links: --out-link and --profile need a store on this machine`,
+      {
+        hint: 'on another machine Nix makes them: ssh HOST nix-env -p PROFILE --set PATH',
+      },
+    );
   if (roots.length !== 1) throw new NarrowError('usage', `--out-link and --profile take one path, got ${roots.length}`);
   return async () => {
     if (outLink !== undefined) await destination.addRoot(outLink, roots[0]!);

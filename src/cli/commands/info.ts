@@ -9,7 +9,7 @@ import { openStore } from '../../store/open.ts';
 import type { Store } from '../../store/store.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
-import { pathArguments, resolvePaths, storeOption } from '../options.ts';
+import { answerNo, pathArguments, resolvePaths, storeOption } from '../options.ts';
 import { count, formatBytes, formatTable } from '../output/human.ts';
 import { pathInfoJson } from '../output/json.ts';
 
@@ -32,7 +32,7 @@ export function define(command: Command, context: Context): void {
 
 async function runInfo(given: readonly string[], options: InfoOptions, context: Context): Promise<void> {
   await using store = await openStore(options.store, openContext(context));
-  const paths = await resolvePaths(store, given, options.stdin);
+  const paths = await resolvePaths(store, given, options.stdin).catch(answerNo);
   const query = (asked: readonly StorePath[]): Promise<Map<StorePath, PathInfo>> =>
     store.pathInfos(asked, { signal: context.signal });
   const { infos, missing } = options.recursive

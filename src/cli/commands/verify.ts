@@ -15,7 +15,7 @@ import { verifyPaths } from '../../transfer/verify.ts';
 import type { Problem, VerifyRequest } from '../../transfer/verify.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
-import { pathArguments, repeat, resolvePaths, storeOption } from '../options.ts';
+import { answerNo, pathArguments, repeat, resolvePaths, storeOption } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { startProgress } from '../output/progress.ts';
 
@@ -63,7 +63,7 @@ async function runVerify(given: readonly string[], options: VerifyOptions, conte
   const onDamage = ({ message }: Error): void => void found.push({ path: store.url, kind: 'contents', message });
   const paths = options.all
     ? await allPaths(store, given, { signal, onDamage })
-    : await resolvePaths(store, given, options.stdin);
+    : await resolvePaths(store, given, options.stdin).catch(answerNo);
   await using _hold = await store.hold(paths);
   const { infos, missing } = await gather(store, paths, options.recursive ?? false, signal);
   for (const { path, referrer } of missing) {

@@ -2,14 +2,14 @@
 // fails shows its tool's output, and the other steps still run. With --fix what can be written by a tool is written.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectDir } from './project.ts';
 
 interface Step {
   readonly name: string;
-  /** Program and arguments, or a check of our own that returns what is wrong. */
-  readonly run: readonly string[] | (() => string);
+  /** Program and arguments. */
+  readonly run: readonly string[];
   /** The same with the changes made. */
   readonly fix?: readonly string[];
   /** Show the output though all is well. */
@@ -31,31 +31,18 @@ const steps: readonly Step[] = [
   },
   { name: 'lint', run: tool('oxlint', '--type-aware', '--deny-warnings', ...sources) },
   { name: 'types', run: tool('tsc', '-p', 'tsconfig.json') },
-  { name: 'package-lock', run: lockFault },
+  { name: 'hygiene', run: script('hygiene') },
   { name: 'sizes', run: script('size-report'), informs: true },
 ];
-
-/** Where a package was fetched from is the machine's business: its registry may be a mirror. */
-function lockFault(): string {
-  const lock = readFileSync(join(projectDir, 'package-lock.json'), 'utf8');
-  const at = lock.split('\n').findIndex((line) => line.includes('"resolved"'));
-  return at < 0 ? '' : `package-lock.json:${at + 1}: expected no "resolved"; delete these lines\n`;
-}
 
 /** True when all is well. */
 function runStep({ name, run, fix, informs }: Step, fixing: boolean): boolean {
   const started = performance.now();
-  const what = (fixing ? fix : undefined) ?? run;
-  const { ok, output } = typeof what === 'function' ? own(what) : child(what);
+  const { ok, output } = child((fixing ? fix : undefined) ?? run);
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(18)} ${seconds.padStart(5)} s`);
   if (!ok || informs) process.stdout.write(output.replace(/^(?=.)/gm, '        '));
   return ok;
-}
-
-function own(check: () => string): { ok: boolean; output: string } {
-  const output = check();
-  return { ok: output === '', output };
 }
 
 function child([program, ...args]: readonly string[]): { ok: boolean; output: string } {

@@ -4,6 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { counted } from '../../bytes/count.ts';
 import { collect } from '../../bytes/source.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { NarrowError, ioError, isNarrowError } from '../../errors.ts';
@@ -153,7 +154,7 @@ async function newSpool(): Promise<Spool> {
 async function importAll(job: Job, bytes: RandomBytes, stream: ByteSource, spool: Spool | undefined): Promise<Result> {
   const { destination, options, context, progress } = job;
   progress.event({ type: 'phase', text: `reading ${bytes.name}` });
-  const source = spool ? kept(stream, spool) : stream;
+  const source = counted(spool ? kept(stream, spool) : stream, (count) => progress.read(count));
   const scan = { storeDir: destination.storeDir, name: bytes.name, signal: context.signal };
   const objects: ScannedObject[] = [];
   try {

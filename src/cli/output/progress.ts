@@ -18,6 +18,8 @@ const longPhase = 2000;
 
 export interface Progress {
   event(event: TransferEvent): void;
+  /** So many bytes more were read in the present phase, of a stream whose contents are not known yet. */
+  read(bytes: number): void;
   /** Takes the frame away; no more is painted. */
   stop(): void;
 }
@@ -43,15 +45,30 @@ export class CopyState {
   readonly #samples: { time: number; bytes: number }[] = [];
 
   event(event: TransferEvent, now: number): void {
-    if (event.type === 'phase') this.#phase = { text: event.text, since: now };
+    if (event.type === 'phase') this.#enter(event.text, now);
     if (event.type === 'plan') this.#begin(event.plan, now);
     if (event.type === 'bytes') this.#took(event.path, event.bytes, now);
     if (event.type === 'outcome') this.#ended(event.outcome.path);
   }
 
+  #enter(text: string, now: number): void {
+    this.#phase = { text, since: now };
+    this.#taken = 0;
+    this.#samples.length = 0;
+  }
+
+  /** Bytes of the present phase. */
+  read(bytes: number, now: number): void {
+    this.#taken += bytes;
+    this.#sample(now);
+  }
+
   #begin(plan: Plan, now: number): void {
+    this.#enter('', now);
     this.#plan = plan;
     this.#last = now;
+    this.#done = this.#doneBytes = 0;
+    this.#running.clear();
     const wire = plan.fileSize !== undefined;
     for (const info of plan.missing) this.#sizes.set(info.path, wire ? info.file!.size! : info.narSize);
   }
@@ -62,6 +79,10 @@ export class CopyState {
     const running = this.#running.get(path) ?? { path, got: 0, size: this.#sizes.get(path) ?? 0 };
     running.got += bytes;
     this.#running.set(path, running);
+    this.#sample(now);
+  }
+
+  #sample(now: number): void {
     this.#samples.push({ time: now, bytes: this.#taken });
     while (this.#samples.length > 2 && this.#samples[0]!.time < now - rateWindow) this.#samples.shift();
   }
@@ -86,7 +107,7 @@ export class CopyState {
   }
 
   #parts(now: number): string[] {
-    if (!this.#plan) return this.#phase.text === '' ? [] : [this.#phase.text, ...elapsed(now - this.#phase.since)];
+    if (!this.#plan) return this.#phaseParts(now);
     const all = this.#plan.missing.length;
     if (all === 0) return [];
     const total = this.#plan.fileSize ?? this.#plan.narSize;
@@ -102,6 +123,13 @@ export class CopyState {
     const eta = formatDuration(rate > 0 ? (total - bytes) / rate : Infinity);
     const more = read > 0 ? `, ${read} more read` : '';
     return [...amounts, `${formatBytes(rate)}/s`, `ETA ${eta}`, `${this.#done} of ${count(all, 'path')}${more}`];
+  }
+
+  #phaseParts(now: number): string[] {
+    const { text, since } = this.#phase;
+    if (text === '') return [];
+    const amounts = this.#taken > 0 ? [formatBytes(this.#taken), `${formatBytes(this.rate(now))}/s`] : [];
+    return [text, ...amounts, ...elapsed(now - since)];
   }
 
   /** The line, on as many as it needs, and paths on their way: first those that bytes are still awaited of. */
@@ -150,6 +178,9 @@ export function startProgress({ frame, say }: Pick<Context, 'frame' | 'say'>): P
     event(event) {
       state.event(event, performance.now());
       if (event.type === 'warning') say(`warning: ${event.text}`);
+    },
+    read(bytes) {
+      state.read(bytes, performance.now());
     },
     stop() {
       clearInterval(timer);

@@ -75,6 +75,17 @@ test('what is read is not finished: no copy stands at 100 % while its last paths
   assert.match(state.line(9000), /^100 % .* 2 of 2 paths$/);
 });
 
+test('a stream that is read before its contents are known is counted, and does not count for the copy', () => {
+  const state = new CopyState();
+  state.event({ type: 'phase', text: 'reading standard input' }, 0);
+  for (let s = 1; s <= 3; s++) state.read(2_000_000, s * 1000);
+  assert.equal(state.line(3000), 'reading standard input  6.0 MB  2.0 MB/s  (0:03)');
+  const { plan, paths } = planOf(1);
+  state.event({ type: 'plan', plan }, 4000);
+  state.event({ type: 'bytes', path: paths[0]!, bytes: 1_000_000 }, 5000);
+  assert.match(state.line(5000), /^ 20 % {2}1\.0 MB of 5\.0 MB/);
+});
+
 test('a phase that takes long says how long', () => {
   const state = new CopyState();
   assert.equal(state.line(0), '');

@@ -155,6 +155,30 @@ test('shared, diff, why, sizes and missing', async () => {
   assert.deepEqual(await shape(3, 'missing', '--from', root, '--store', await freshStore(), top), lacking);
 });
 
+test('doctor', async () => {
+  const row = {
+    url: 'string',
+    reachable: 'boolean',
+    kind: 'string',
+    version: 'string',
+    storeDir: 'string',
+    writable: 'boolean',
+    free: 'number',
+    requireSigs: 'boolean',
+    trustedKeys: ['string'],
+    clockAhead: 'number',
+    milliseconds: 'number',
+    findings: [{ level: 'string', subject: 'string', what: 'string' }],
+    advice: [],
+  };
+  assert.deepEqual(await shape(0, 'doctor', await freshStore()), {
+    ok: 'boolean',
+    stores: [row],
+    substituters: [],
+    keys: { keys: [], findings: [] },
+  });
+});
+
 test('nar, drv, hash and key', async () => {
   assert.deepEqual(await shape(0, 'nar', 'list', '--store', root, libc), {
     version: 'number',

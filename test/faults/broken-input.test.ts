@@ -24,11 +24,14 @@ import {
   brokenExports,
   brokenKeys,
   brokenNars,
+  goodDerivation,
   oddNars,
 } from '../lab/broken.ts';
+import { string, u64 } from '../lab/broken/broken.ts';
+import { nar, regular } from '../lab/broken/nar.ts';
 import type { Broken } from '../lab/broken.ts';
 import { closure, copyOfStore, keyPair } from '../lab/closures.ts';
-import { nix } from '../lab/nix.ts';
+import { freshStore, nix } from '../lab/nix.ts';
 import type { RunResult } from '../lab/run.ts';
 import { tempDir } from '../lab/temp.ts';
 
@@ -194,8 +197,11 @@ test('NARs that only look odd come in and go out as they were', async () => {
 test('export streams, spooled and path by path', async () => {
   const { root, named } = await closure('basic');
   const path = named['libc']!;
-  const nar = (await nix('current').run('nix-store', ['--dump', join(root, path)])).bytes;
-  const streams = brokenExports({ nar, path, references: [path], deriver: '' }, `/nix/store/${'0'.repeat(32)}-nowhere`);
+  const dump = (await nix('current').run('nix-store', ['--dump', join(root, path)])).bytes;
+  const streams = brokenExports(
+    { nar: dump, path, references: [path], deriver: '' },
+    `/nix/store/${'0'.repeat(32)}-nowhere`,
+  );
   const exceptions: Record<string, Expected> = {
     'missing-reference': {
       said: /neither in the stream nor in .*:\n.*-nowhere, needed by .*\n +hint: nothing was imported/,
@@ -223,6 +229,32 @@ test('derivations', async () => {
     assert.deepEqual(box.left(), [], name);
   });
 });
+
+test('derivations that come as store paths: what Nix does not register we do not', async () => {
+  const path = `/nix/store/${'1'.repeat(32)}-x.drv`;
+  const output = '/nix/store/zr2knphxg8yyy2mkq8akf2hfknjvdiz7-x';
+  const alone = goodDerivation.replace(/,\[\("\/nix\/store\/mh3.*?\],\["\/nix\/store\/32v[^\]]*\]/, ',[],[]');
+  assert.ok(!alone.includes('mh3r') && alone.includes(output));
+  const wrongPath = { name: 'wrong-path', why: 'an output path that does not follow', bytes: Buffer.from(alone) };
+  await forEach([...brokenDerivations(), wrongPath], async ({ name, bytes }) => {
+    const box = new Sandbox(`stored-drv-${name}`);
+    const stream = exported(nar(regular(bytes)), path);
+    const [ours, theirs] = [box.path('ours'), await freshStore()];
+    const result = await box.run(['import', '--no-check-sigs', '--store', `local?root=${ours}`], stream);
+    refused(name, result, name === 'wrong-path' ? elsewhere(/wrong output path for 'out': expected .*, got /) : {});
+    assert.deepEqual(inStore(ours), { objects: [], valid: [] }, name);
+    assert.deepEqual(box.left(), [], name);
+    if (name !== 'wrong-path') return;
+    const nixs = await nix('current').run('nix-store', ['--import'], { store: theirs, input: stream, mayFail: true });
+    assert.notEqual(nixs.status, 0, 'Nix registers it');
+  });
+});
+
+/** An export stream of one object without references. */
+function exported(bytes: Buffer, path: string): Buffer {
+  const end = [string(path), u64(0), string(''), u64(0)];
+  return Buffer.concat([u64(1), bytes, u64(0x4558494e), ...end, u64(0)]);
+}
 
 test('keys name their file, and nobody prints a secret', async () => {
   const { root, top } = await closure('basic');

@@ -5,9 +5,9 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ioError } from '../errors.ts';
+import { spoolDirectory } from './state-directory.ts';
 
 /** Kept in memory up to here, in bytes. */
 const memoryLimit = 1 << 20;
@@ -15,13 +15,13 @@ const readSize = 256 * 1024;
 
 /** Written once from the start to the end, then read in any order, any number of times. */
 export class Spool implements AsyncDisposable {
-  readonly #directory: string;
+  #directory: string | undefined;
   #chunks: Buffer[] = [];
   #file: FileHandle | undefined;
   #size = 0;
 
-  /** `directory` has to be there, and to have room for what comes. */
-  constructor(directory: string = tmpdir()) {
+  /** `directory` has to be there, and to have room for what comes; default one in the state directory. */
+  constructor(directory?: string) {
     this.#directory = directory;
   }
 
@@ -61,7 +61,7 @@ export class Spool implements AsyncDisposable {
   }
 
   async #append(chunk: Uint8Array): Promise<void> {
-    const directory = this.#directory;
+    const directory = (this.#directory ??= spoolDirectory());
     try {
       if (!this.#file) {
         this.#file = await openNameless(directory);

@@ -2,7 +2,6 @@
 // an HTTP client.
 
 import { connect } from 'node:net';
-import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { NarrowError } from '../errors.ts';
 import type { OpenContext, OpenMode } from './open-context.ts';
@@ -71,7 +70,4 @@ function trusting(store: Store): Store {
   return forward(store, { abilities: { ...store.abilities, trusted: true } });
 }
 
-/** Where narrow keeps what it may lose: downloads that were cut, spooled streams. */
-export function stateDirectory(env: NodeJS.ProcessEnv = process.env): string {
-  return join(env['XDG_STATE_HOME'] || join(env['HOME'] || homedir(), '.local/state'), 'narrow');
-}
+export { stateDirectory } from '../fs/state-directory.ts';

@@ -1,6 +1,6 @@
 // narrow import: export streams and plain NARs become store paths.
 
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
@@ -10,7 +10,6 @@ import type { ByteSource } from '../../bytes/source.ts';
 import { NarrowError, ioError, isNarrowError } from '../../errors.ts';
 import type { ExportInfo } from '../../format/export-stream.ts';
 import { decodeGuessed, guessEncoding } from '../../format/guess-encoding.ts';
-import { parsePathInfos } from '../../format/path-info-json.ts';
 import { openInput } from '../../fs/input.ts';
 import type { Input } from '../../fs/input.ts';
 import { Spool } from '../../fs/spool.ts';
@@ -18,7 +17,7 @@ import { sortedUnique } from '../../model/path-info.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import type { RandomBytes } from '../../store/export-file.ts';
-import { openStore, openWritable, stateDirectory } from '../../store/open.ts';
+import { openWritable, stateDirectory } from '../../store/open.ts';
 import type { OpenContext } from '../../store/open-context.ts';
 import type { WritableStore } from '../../store/store.ts';
 import type { CopyResult } from '../../transfer/copy.ts';
@@ -28,6 +27,8 @@ import { scanExport, scanNar } from '../../transfer/scan.ts';
 import type { ScannedObject } from '../../transfer/scan.ts';
 import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
+import { evidenceFor } from '../evidence.ts';
+import type { EvidenceOptions } from '../evidence.ts';
 import { expectInput } from '../expect-input.ts';
 import { resolveStorePath } from '../installable.ts';
 import { repeat, storeOption, trustOptions } from '../options.ts';
@@ -36,15 +37,13 @@ import { startProgress } from '../output/progress.ts';
 import type { Progress } from '../output/progress.ts';
 import { planLines } from '../output/plan.ts';
 
-interface ImportOptions extends TrustOptions {
+interface ImportOptions extends TrustOptions, EvidenceOptions {
   readonly store: string;
   /** As in copy: understood, not shown. */
   readonly to?: string;
   readonly path?: string;
   readonly reference?: readonly string[];
   readonly deriver?: string;
-  readonly pathInfo?: string;
-  readonly sigsFrom?: string;
   readonly compression?: string;
   readonly spool: boolean;
   readonly dryRun?: boolean;
@@ -234,33 +233,6 @@ async function namedInfo({ options, destination, evidence }: Job, text: string):
     }
   const deriver = options.deriver === undefined ? undefined : read(options.deriver);
   return { path, references: sortedUnique((options.reference ?? []).map(read)), deriver };
-}
-
-async function evidenceFor(
-  { pathInfo, sigsFrom }: ImportOptions,
-  destination: WritableStore,
-  open: OpenContext,
-  stack: AsyncDisposableStack,
-  { signal }: Context,
-): Promise<Evidence[]> {
-  const evidence: Evidence[] = [];
-  if (pathInfo !== undefined) {
-    const infos = parsePathInfos(await readText(pathInfo), destination.storeDir, { source: pathInfo });
-    evidence.push(async () => infos);
-  }
-  if (sigsFrom !== undefined) {
-    const store = stack.use(await openStore(sigsFrom, open));
-    evidence.push((paths) => store.pathInfos(paths, { signal }));
-  }
-  return evidence;
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw ioError('read path infos from', file, error);
-  }
 }
 
 async function print(

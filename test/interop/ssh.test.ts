@@ -77,6 +77,21 @@ for (const scheme of schemes) {
   });
 }
 
+/** A line to `pi` over which `login` has worked: now and then the lab's sshd closes a new one after the banners. */
+async function lineWithLogin(lab: Hosts, delay: number, login: (port: number) => Promise<unknown>): Promise<HostRelay> {
+  for (let tries = 1; ; tries++) {
+    await using stack = new AsyncDisposableStack();
+    const relay = stack.use(await lab.relay('work', { to: 'pi:22', delay }));
+    try {
+      await login(relay.port);
+      stack.move();
+      return relay;
+    } catch (error) {
+      if (tries === 3 || !/ssh connection to .* failed: (Connection|kex_exchange)/.test(String(error))) throw error;
+    }
+  }
+}
+
 /** Round trips that the line was waited for since the last question. */
 async function trips(relay: HostRelay, before: number): Promise<number> {
   return ((await relay.stats()).turns - before) / 2;
@@ -86,11 +101,12 @@ for (const scheme of schemes) {
   test(`${scheme}: after the login at most three turns when all is there, and five more never wait for a path`, async () => {
     const basic = await closure('basic');
     await using lab = await start({ pi: { nix: 'current' } }, basic);
-    await using relay = await lab.relay('work', { to: 'pi:22', delay: 100 });
     const env = { NIX_SSHOPTS: '-oHostKeyAlias=pi' };
-    const there = `${scheme}://127.0.0.1:${relay.port}`;
+    const url = (port: number): string => `${scheme}://127.0.0.1:${port}`;
+    const login = (port: number): Promise<string> => copies(lab, ['--to', url(port), basic.named['libc']!], env);
+    await using relay = await lineWithLogin(lab, 100, login);
+    const there = url(relay.port);
     const { hello } = basic.named as Record<string, string>;
-    await copies(lab, ['--to', there, basic.named['libc']!], env);
     let before = (await relay.stats()).turns;
     await copies(lab, ['--to', there, basic.named['libc']!], env);
     // two to open a session of the connection that is there, one to close it
@@ -106,9 +122,11 @@ for (const scheme of schemes) {
 test('ssh: two thousand paths do not cost two thousand round trips', async () => {
   await using lab = await startHosts({ work: {}, pi: {} });
   const paths = await generate(lab.root('work'), { paths: 2000, bytes: 100 });
-  await using relay = await lab.relay('work', { to: 'pi:22', delay: 50 });
   const env = { NIX_SSHOPTS: '-oHostKeyAlias=pi' };
-  const there = `ssh://127.0.0.1:${relay.port}`;
+  const url = (port: number): string => `ssh://127.0.0.1:${port}`;
+  const login = (port: number): Promise<string> => copies(lab, ['--no-recursive', '--to', url(port), paths[0]!], env);
+  await using relay = await lineWithLogin(lab, 50, login);
+  const there = url(relay.port);
   const begin = performance.now();
   const input = paths.join('\n');
   const argv = [command, 'copy', '--no-check-sigs', '--no-recursive', '--to', there, '--stdin'];

@@ -20,6 +20,8 @@ export interface Contestant {
 
 export interface Run {
   readonly seconds: number;
+  /** Of all its threads and children together, user and system. */
+  readonly cpuSeconds: number;
   /** Bytes, the largest sum of resident memory seen; sampled every 20 ms. */
   readonly peak: number;
 }
@@ -27,6 +29,7 @@ export interface Run {
 export interface Measured {
   readonly name: string;
   readonly seconds: number;
+  readonly cpuSeconds: number;
   readonly min: number;
   readonly max: number;
   readonly peak: number;
@@ -49,6 +52,7 @@ export async function measure(contestants: readonly Contestant[], rounds: number
     return {
       name,
       seconds: median(seconds),
+      cpuSeconds: median(all.map((r) => r.cpuSeconds)),
       min: Math.min(...seconds),
       max: Math.max(...seconds),
       peak: Math.max(...all.map((r) => r.peak)),
@@ -59,6 +63,7 @@ export async function measure(contestants: readonly Contestant[], rounds: number
 async function runOnce({ name, argv, env, stdin, stdout }: Contestant): Promise<Run> {
   const input = openSync(stdin ?? '/dev/null', 'r');
   const output = openSync(stdout ?? '/dev/null', 'w');
+  const cpuBefore = childrenCpu();
   const started = process.hrtime.bigint();
   const child = spawn(argv[0]!, argv.slice(1), { stdio: [input, output, 'pipe'], env: { ...process.env, ...env } });
   let errors = '';
@@ -73,7 +78,15 @@ async function runOnce({ name, argv, env, stdin, stdout }: Contestant): Promise<
   closeSync(input);
   closeSync(output);
   if (status !== 0) throw new Error(`${name} ended with ${status}: ${argv.join(' ')}\n${errors}`);
-  return { seconds, peak };
+  return { seconds, cpuSeconds: childrenCpu() - cpuBefore, peak };
+}
+
+/** CPU seconds of all children that have ended, by the kernel's clock of 100 Hz. */
+function childrenCpu(): number {
+  const fields = readFileSync('/proc/self/stat', 'latin1')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  return (Number(fields[13]) + Number(fields[14])) / 100;
 }
 
 /** Resident bytes of a process and all below it. Shared pages count in each, which is to the disadvantage of many. */
@@ -102,15 +115,19 @@ function residentTree(root: number): number {
   return sum;
 }
 
-/** Prints a table: seconds, spread, rate when `bytes` is given, memory, and the ratio of each to `ours`. */
+/**
+ * Prints a table: seconds, spread, CPU time (steadier than seconds on a busy machine), rate when `bytes` is given, memory,
+ * and the ratio of each to `ours`.
+ */
 export function report(title: string, measured: readonly Measured[], ours: string, bytes?: number): void {
   const own = measured.find((m) => m.name === ours)!;
   console.log(`\n${title}`);
   for (const m of measured) {
+    const cpu = `${m.cpuSeconds.toFixed(2).padStart(6)} s CPU`;
     const rate = bytes === undefined ? '' : `${(bytes / m.seconds / 1e6).toFixed(0).padStart(6)} MB/s`;
     const ratio = m === own ? '' : `narrow is ${(m.seconds / own.seconds).toFixed(2)} times as fast`;
     console.log(
-      `  ${m.name.padEnd(22)} ${m.seconds.toFixed(3).padStart(9)} s  (${m.min.toFixed(2)}–${m.max.toFixed(2)}) ${rate}  ` +
+      `  ${m.name.padEnd(22)} ${m.seconds.toFixed(3).padStart(9)} s  (${m.min.toFixed(2)}–${m.max.toFixed(2)}) ${cpu} ${rate}  ` +
         `${(m.peak / 1e6).toFixed(0).padStart(5)} MB  ${ratio}`,
     );
   }

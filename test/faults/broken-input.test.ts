@@ -40,17 +40,22 @@ const base = tempDir('broken-input');
 const nowhere = { NIX_CONF_DIR: base, HOME: base };
 process.env['TMPDIR'] = join(base, 'tmp');
 mkdirSync(join(base, 'tmp'));
+mkdirSync(join(base, 'compiled'));
 
 /** A directory for one input, with a home, a state directory and one for temporary files. */
 class Sandbox {
   readonly dir: string;
   readonly #env: Record<string, string>;
+  readonly #places: readonly string[];
 
   constructor(name: string) {
     this.dir = join(base, name);
     const places = { HOME: 'home', XDG_STATE_HOME: 'state', TMPDIR: 'tmp' };
-    this.#env = Object.fromEntries(Object.entries(places).map(([key, place]) => [key, join(this.dir, place)]));
-    for (const place of Object.values(this.#env)) mkdirSync(place, { recursive: true });
+    this.#places = Object.entries(places).map(([, place]) => join(this.dir, place));
+    for (const place of this.#places) mkdirSync(place, { recursive: true });
+    const own = Object.entries(places).map(([key, place]) => [key, join(this.dir, place)]);
+    // what Node compiles is kept by all together
+    this.#env = { ...(Object.fromEntries(own) as Record<string, string>), XDG_CACHE_HOME: join(base, 'compiled') };
   }
 
   path(name: string): string {
@@ -68,7 +73,7 @@ class Sandbox {
 
   /** Files left in the home, the state directory and among temporary files. */
   left(): string[] {
-    return Object.values(this.#env).flatMap(filesBelow);
+    return this.#places.flatMap(filesBelow);
   }
 }
 

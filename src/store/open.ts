@@ -8,12 +8,14 @@ import type { OpenContext, OpenMode } from './open-context.ts';
 import type { Store, WritableStore } from './store.ts';
 import { isWritable } from './store.ts';
 import type { StoreUrl } from './url.ts';
+import { unknownParameters } from './parameters.ts';
 import { parseStoreUrl } from './url.ts';
 import { forward } from './wrap/forward.ts';
 
 /** Opens the store a URL names. Throws `usage`, `unsupported`, `unavailable`, `io`. */
 export async function openStore(url: string, context: OpenContext, mode: OpenMode = 'read'): Promise<Store> {
   const parsed = parseStoreUrl(url);
+  for (const warning of unknownParameters(parsed)) context.warn(warning);
   const store = await openParsed(parsed, context, mode);
   return parsed.params.get('trusted') === 'true' || parsed.params.get('trusted') === '1' ? trusting(store) : store;
 }

@@ -11,8 +11,10 @@ import type { StoreDir, StorePath } from '../model/store-path.ts';
 import { ServeClient } from '../protocol/serve/client.ts';
 import { serveOperations as ops } from '../protocol/serve/operations.ts';
 import { SpooledTrees } from './cache/spooled-trees.ts';
+import type { BuildOutcome, BuildRequestOptions, BuildTarget, BuildingStore } from './building.ts';
 import type { StoreFacts } from './facts.ts';
 import { verdictOn } from './verdict.ts';
+import { buildOverServe, failOnAbort } from './remote/build.ts';
 import type { RemoteContext } from './remote/context.ts';
 import { remoteStoreDir } from './remote/context.ts';
 import { Fetcher } from './remote/fetcher.ts';
@@ -21,30 +23,29 @@ import { mayBeRealised, readDrvNar, surelyRealised } from './remote/realisations
 import { addOverServe } from './remote/serve-add.ts';
 import type { SshPlace } from './remote/ssh-connection.ts';
 import { explainGreeting, sshPlace } from './remote/ssh-connection.ts';
-import type {
-  Abilities,
-  AddOptions,
-  Item,
-  OpenNar,
-  OpenOptions,
-  Outcome,
-  QueryOptions,
-  Verdict,
-  WritableStore,
-} from './store.ts';
+import type { Abilities, AddOptions, Item, OpenNar, OpenOptions, Outcome, QueryOptions, Verdict } from './store.ts';
 
 /** Opens the store; parameters as in Nix. Throws `usage`, `refused`. The host is reached at the first question. */
 export async function openSshStore(place: string, params: URLSearchParams, context: RemoteContext): Promise<SshStore> {
-  return new SshStore(sshPlace('ssh', place, params, context, 'nix-store'), remoteStoreDir(params), context);
+  const lines: Lines = { show: context.warn };
+  const watched = { ...context, warn: (text: string) => lines.show(text) };
+  return new SshStore(sshPlace('ssh', place, params, watched, 'nix-store'), remoteStoreDir(params), context, lines);
 }
 
-export class SshStore implements WritableStore {
+/** Where the other side's standard error goes: warnings, until something is built there. */
+interface Lines {
+  show: (line: string) => void;
+}
+
+export class SshStore implements BuildingStore {
   readonly url: string;
   readonly storeDir: StoreDir;
   /** Whoever names a host to copy from trusts it, as nix-copy-closure has it. */
   readonly abilities: Abilities = { ranges: false, encodings: false, trusted: true, priority: 20 };
+  readonly tellsOutputs = false;
   readonly #place: SshPlace;
   readonly #context: RemoteContext;
+  readonly #lines: Lines;
   readonly #fetcher: Fetcher;
   readonly #trees = new SpooledTrees();
   readonly #held = new Set<StorePath>();
@@ -58,7 +59,8 @@ export class SshStore implements WritableStore {
   /** Paths that were not there when it was checked. */
   readonly #missing = new Set<StorePath>();
 
-  constructor(place: SshPlace, storeDir: StoreDir, context: RemoteContext) {
+  constructor(place: SshPlace, storeDir: StoreDir, context: RemoteContext, lines: Lines) {
+    this.#lines = lines;
     this.url = place.url;
     this.storeDir = storeDir;
     this.#place = place;
@@ -262,6 +264,21 @@ export class SshStore implements WritableStore {
   addSignatures(path: StorePath, _narHash: Hash, _signatures: readonly string[]): Promise<void> {
     const why = `${this.url} cannot take a signature for ${path}, which it has: the serve protocol has no such request`;
     return Promise.reject(new NarrowError('unsupported', why, { hint: 'use ssh-ng://' }));
+  }
+
+  /** The log comes on the other side's standard error, some of it later than the answer. */
+  async buildPaths(targets: readonly BuildTarget[], options: BuildRequestOptions = {}): Promise<BuildOutcome[]> {
+    const { onLog, signal } = options;
+    if (onLog) this.#lines.show = onLog;
+    const client = this.#client();
+    using _stop = failOnAbort(client, signal);
+    return await this.#ask(() => buildOverServe(client, this.storeDir, targets));
+  }
+
+  /** The server builds without substituters, but asks them when it is told to. */
+  async substitute(paths: readonly StorePath[]): Promise<ReadonlySet<StorePath>> {
+    const question = { lock: true, substitute: true, paths };
+    return new Set(await this.#ask((client) => client.call(ops.queryValidPaths, question)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

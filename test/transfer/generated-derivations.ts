@@ -29,8 +29,14 @@ export interface Generated {
 
 const word = (text: string): ByteString => byteStringOf(text);
 
-/** `count` derivations, each with the one before it and another as inputs; `/bin/sh` would make an empty file of each. */
-export async function generateDerivations(count: number): Promise<Generated> {
+/**
+ * `count` derivations, each with the one before it and another as inputs. `script` is what `/bin/sh` builds the n-th with; by
+ * default it makes a file that names its inputs, and says so.
+ */
+export async function generateDerivations(
+  count: number,
+  script: (n: number) => string = sayAndMake,
+): Promise<Generated> {
   const drvs = new Map<StorePath, Derivation>();
   const hasher = new DerivationHasher(defaultStoreDir, (path) => drvs.get(path)!);
   const all: GeneratedDerivation[] = [];
@@ -39,6 +45,7 @@ export async function generateDerivations(count: number): Promise<Generated> {
     const inputs = new Set(i === 0 ? [] : [i - 1, Math.floor(i / 2)]);
     const { drv, output } = await makeOne(
       `tiny-${i}`,
+      script(i),
       [...inputs].map((n) => all[n]!),
       hasher,
     );
@@ -52,8 +59,11 @@ export async function generateDerivations(count: number): Promise<Generated> {
   return { store, all };
 }
 
+const sayAndMake = (): string => 'echo "making $name"; echo "$inputs" > $out';
+
 async function makeOne(
   name: string,
+  script: string,
   inputs: readonly GeneratedDerivation[],
   hasher: DerivationHasher,
 ): Promise<{ drv: Derivation; output: StorePath }> {
@@ -63,9 +73,9 @@ async function makeOne(
     outputs: new Map([['out', output]]),
     inputDrvs: new Map(inputs.map((input) => [input.path, node])),
     inputSrcs: [],
-    system: word('x86_64-linux'),
+    system: word(process.arch === 'arm64' ? 'aarch64-linux' : 'x86_64-linux'),
     builder: word('/bin/sh'),
-    args: [word('-c'), word('> $out')],
+    args: [word('-c'), word(script)],
     env: new Map([
       [word('inputs'), word(inputs.map((input) => printStorePath(defaultStoreDir, input.output)).join(' '))],
       [word('name'), word(name)],

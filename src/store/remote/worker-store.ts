@@ -14,21 +14,14 @@ import { namesByPath } from '../../protocol/codec/realisation.ts';
 import type { Duplex } from '../../protocol/duplex.ts';
 import { WorkerClient } from '../../protocol/worker/client.ts';
 import type { Trust } from '../../protocol/worker/handshake.ts';
+import type { Message } from '../../protocol/worker/message.ts';
 import { workerOperations as ops } from '../../protocol/worker/operations.ts';
 import { SpooledTrees } from '../cache/spooled-trees.ts';
 import { verdictOn } from '../verdict.ts';
+import type { BuildOutcome, BuildRequestOptions, BuildTarget, BuildingStore } from '../building.ts';
 import type { StoreFacts } from '../facts.ts';
-import type {
-  Abilities,
-  AddOptions,
-  Item,
-  OpenNar,
-  OpenOptions,
-  Outcome,
-  QueryOptions,
-  Verdict,
-  WritableStore,
-} from '../store.ts';
+import type { Abilities, AddOptions, Item, OpenNar, OpenOptions, Outcome, QueryOptions, Verdict } from '../store.ts';
+import { buildMessages, buildOverWorker, failOnAbort } from './build.ts';
 import { batchesOf } from './batches.ts';
 import { addBulk, addSingly, bulkItems, failure, outcomeOfKnown } from './bulk.ts';
 import type { RemoteContext } from './context.ts';
@@ -57,10 +50,11 @@ export interface WorkerStoreOptions {
 /** Streams that failed one after the other without a single path taken: the next would fail, too. */
 const hopeless = 3;
 
-export class WorkerStore implements WritableStore {
+export class WorkerStore implements BuildingStore {
   readonly url: string;
   readonly storeDir: StoreDir;
   readonly abilities: Abilities;
+  readonly tellsOutputs: boolean = true;
   protected readonly options: WorkerStoreOptions;
   readonly #fetcher: Fetcher;
   readonly #trees = new SpooledTrees();
@@ -105,14 +99,18 @@ export class WorkerStore implements WritableStore {
   }
 
   async #open(): Promise<WorkerClient> {
-    if (this.#disposed) throw new NarrowError('unavailable', `${this.url} is closed`);
-    this.options.context.signal?.throwIfAborted();
-    const { storeDir, context } = this.options;
-    const onMessage = showMessages(this.url, context);
-    const client = await WorkerClient.open(await this.options.connect(), { storeDir, onMessage });
-    this.#clients.add(client);
+    const client = await this.#connect(showMessages(this.url, this.options.context));
     // messages below warnings are for its own users
     client.call(ops.setOptions, quiet).catch(() => {});
+    return client;
+  }
+
+  async #connect(onMessage: (message: Message) => void): Promise<WorkerClient> {
+    if (this.#disposed) throw new NarrowError('unavailable', `${this.url} is closed`);
+    this.options.context.signal?.throwIfAborted();
+    const { storeDir } = this.options;
+    const client = await WorkerClient.open(await this.options.connect(), { storeDir, onMessage });
+    this.#clients.add(client);
     return client;
   }
 
@@ -344,6 +342,15 @@ export class WorkerStore implements WritableStore {
       if (!isNarrowError(error, 'refused') || this.trustOf(client) === 'trusted') throw error;
       this.options.context.warn(`${path} is there already, but its new signatures are not: ${error.message}`);
     }
+  }
+
+  /** On a connection of its own, where the daemon's own settings hold (jobs, cores, limits); it keeps what it built. */
+  async buildPaths(targets: readonly BuildTarget[], options: BuildRequestOptions = {}): Promise<BuildOutcome[]> {
+    const { onLog = this.options.context.warn, signal } = options;
+    const others = showMessages(this.url, { warn: this.options.context.warn, debug: onLog });
+    const client = await this.#connect(buildMessages(onLog, others));
+    using _stop = failOnAbort(client, signal);
+    return await buildOverWorker(client, targets);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

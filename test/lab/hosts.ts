@@ -317,7 +317,9 @@ export class Hosts implements AsyncDisposable {
     if (options.daemon === true) {
       await this.exec(name, ['sh', '-c', 'exec setsid nix-daemon < /dev/null > /run/nix-daemon.log 2>&1 &']);
     }
-    const sockets = `${options.daemon === true ? '[ -S /nix/var/nix/daemon-socket/socket ] && ' : ''}ss -Hltn sport = :22 | grep -q .`;
+    // a socket is there before anybody listens on it
+    const daemon = options.daemon === true ? 'ss -Hlxn | grep -q daemon-socket/socket && ' : '';
+    const sockets = `${daemon}ss -Hltn sport = :22 | grep -q .`;
     const wait = `for i in $(seq 200); do if ${sockets}; then exit 0; fi; sleep 0.02; done; cat /run/*.log >&2; exit 1`;
     await this.exec(name, ['sh', '-c', wait]);
   }

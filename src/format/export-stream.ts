@@ -15,6 +15,7 @@ import { NarrowError, formatError, isNarrowError } from '../errors.ts';
 import { parseStorePath, printStorePath } from '../model/store-path.ts';
 import type { StoreDir, StorePath } from '../model/store-path.ts';
 import { NarParser } from './nar/parser.ts';
+import { noVisitor } from './nar/tree.ts';
 import type { NarVisitor } from './nar/tree.ts';
 
 /** "NIXE", after each NAR. */
@@ -48,8 +49,6 @@ export interface ReadExportOptions {
   /** What the input is called in errors. */
   readonly name?: string | undefined;
 }
-
-const ignore: NarVisitor = { directory() {}, leave() {}, regular() {}, contents() {}, closeRegular() {}, symlink() {} };
 
 /** The objects of a stream in order. Stops behind the final 0 and reads nothing more, as Nix does. */
 export async function* readExport(
@@ -94,7 +93,7 @@ class ObjectReader implements ExportedObject {
     this.#storeDir = storeDir;
   }
 
-  nar(visitor: NarVisitor = ignore): ByteSource {
+  nar(visitor: NarVisitor = noVisitor): ByteSource {
     if (this.#parser !== undefined) throw new Error('the NAR of an exported object can be read only once');
     return this.#rest((this.#parser = new NarParser(visitor, this.#reader.name, this.offset)));
   }
@@ -114,7 +113,7 @@ class ObjectReader implements ExportedObject {
   }
 
   async #readInfo(): Promise<ExportInfo> {
-    this.#parser ??= new NarParser(ignore, this.#reader.name, this.offset);
+    this.#parser ??= new NarParser(noVisitor, this.#reader.name, this.offset);
     for await (const _ of this.#rest(this.#parser));
     const reader = this.#reader;
     await this.#expectMagic();
@@ -212,7 +211,7 @@ async function* exportObject(
   storeDir: StoreDir,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   // A NAR that is cut short, or followed by something, would make every later object unreadable.
-  const parser = new NarParser(ignore, printStorePath(storeDir, info.path));
+  const parser = new NarParser(noVisitor, printStorePath(storeDir, info.path));
   for await (const chunk of nar) {
     if (parser.push(chunk) < chunk.length) {
       throw new NarrowError('format', `bytes after the end of the NAR of ${printStorePath(storeDir, info.path)}`);

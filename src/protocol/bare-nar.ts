@@ -3,20 +3,11 @@
 
 import type { ByteReader } from '../bytes/reader.ts';
 import { NarParser } from '../format/nar/parser.ts';
-import type { NarVisitor } from '../format/nar/tree.ts';
-
-const ignore: NarVisitor = {
-  directory() {},
-  leave() {},
-  regular() {},
-  contents() {},
-  closeRegular() {},
-  symlink() {},
-};
+import { noVisitor } from '../format/nar/tree.ts';
 
 /** The next NAR of `reader`, as borrowed chunks; the reader stands behind it afterwards. Throws `format`. */
 export async function* bareNar(reader: ByteReader, name?: string): AsyncGenerator<Uint8Array, void, undefined> {
-  const parser = new NarParser(ignore, name, reader.position);
+  const parser = new NarParser(noVisitor, name, reader.position);
   while (!parser.done) {
     const chunk = await reader.peek();
     if (!chunk) return parser.end();

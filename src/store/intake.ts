@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { NarrowError } from '../errors.ts';
 import { decodableEncodings, decode } from '../format/compression.ts';
 import { NarParser } from '../format/nar/parser.ts';
+import { noVisitor } from '../format/nar/tree.ts';
 import type { NarVisitor } from '../format/nar/tree.ts';
 import { equalHash, formatHash } from '../model/hash.ts';
 import type { Hash } from '../model/hash.ts';
@@ -35,7 +36,7 @@ export async function takeNar(item: Item, options: IntakeOptions = {}): Promise<
   const { info } = item;
   const { visitor, onChunk, onBytes, signal } = options;
   const nar = await item.open({ encodings: decodableEncodings, signal });
-  const parser = new NarParser(visitor ?? ignore, info.path);
+  const parser = new NarParser(visitor ?? noVisitor, info.path);
   const hash = createHash('sha256');
   let encodedSize = 0;
   let narSize = 0;
@@ -60,15 +61,6 @@ export async function takeNar(item: Item, options: IntakeOptions = {}): Promise<
   expectSame(info, { algo: 'sha256', bytes: hash.digest() }, narSize);
   return { encodedSize, narSize };
 }
-
-const ignore: NarVisitor = {
-  directory() {},
-  leave() {},
-  regular() {},
-  contents() {},
-  closeRegular() {},
-  symlink() {},
-};
 
 function tooLong(info: PathInfo, encoding: string): NarrowError {
   const what = encoding === 'none' ? '' : `, unpacked from ${encoding}`;

@@ -14,7 +14,7 @@ import { ListingBuilder, listedAt } from '../../format/nar/listing.ts';
 import type { Listing } from '../../format/nar/listing.ts';
 import { packNar } from '../../format/nar/pack.ts';
 import { treePathText } from '../../format/nar/tree.ts';
-import type { NarVisitor } from '../../format/nar/tree.ts';
+import { noVisitor } from '../../format/nar/tree.ts';
 import { readNar, unpackNar } from '../../format/nar/unpack.ts';
 import { directorySink } from '../../fs/directory-sink.ts';
 import { openInput } from '../../fs/input.ts';
@@ -160,9 +160,7 @@ async function hash(path: string, options: HashOptions, context: Context): Promi
   await using input = path === '-' ? await openInput('-', context.signal) : undefined;
   const nar = hashing(input ? decodeGuessed(input.read(), { name: input.name }) : packNar(treeArgument(path)));
   // what is hashed is a NAR and nothing but one
-  await readNar(stoppable(nar, context.signal), ignore, { name: input?.name ?? path });
+  await readNar(stoppable(nar, context.signal), noVisitor, { name: input?.name ?? path });
   const narHash = format({ algo: 'sha256', bytes: nar.digest() });
   await context.out(options.json ? JSON.stringify({ narHash, narSize: nar.size }) : narHash);
 }
-
-const ignore: NarVisitor = { directory() {}, leave() {}, regular() {}, contents() {}, closeRegular() {}, symlink() {} };

@@ -6,7 +6,7 @@ import type { ByteSource } from '../../bytes/source.ts';
 import { NarrowError } from '../../errors.ts';
 import { decodableEncodings, decode } from '../../format/compression.ts';
 import { NarParser } from '../../format/nar/parser.ts';
-import type { NarVisitor } from '../../format/nar/tree.ts';
+import { noVisitor } from '../../format/nar/tree.ts';
 import { expectSame } from '../intake.ts';
 import type { AddOptions, Item } from '../store.ts';
 
@@ -18,15 +18,6 @@ const aheadBytes = 8 * 1024 * 1024;
 
 export type OutgoingOptions = Pick<AddOptions, 'signal' | 'onBytes'>;
 
-const ignore: NarVisitor = {
-  directory() {},
-  leave() {},
-  regular() {},
-  contents() {},
-  closeRegular() {},
-  symlink() {},
-};
-
 /** The item's NAR, decoded; ends with an error unless it is exactly what its info says. Borrowed chunks. */
 export async function* outgoingNar(
   item: Item,
@@ -34,7 +25,7 @@ export async function* outgoingNar(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { info } = item;
   const nar = await item.open({ encodings: decodableEncodings, signal });
-  const parser = new NarParser(ignore, info.path);
+  const parser = new NarParser(noVisitor, info.path);
   const hash = createHash('sha256');
   let size = 0;
   const counted = (async function* () {

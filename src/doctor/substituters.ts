@@ -1,9 +1,11 @@
-// Whether the substituters of nix.conf answer: each is opened as a cache, all at once and each only once.
+// Whether the substituters of nix.conf answer, and whether what Nix remembers of them is so: all at once, each tried only once.
 
+import { NarrowError } from '../errors.ts';
 import type { NixSettings } from '../config/nix-conf.ts';
 import type { OpenContext } from '../store/open-context.ts';
 import type { Diagnosis } from './examine.ts';
 import { examineStore } from './examine.ts';
+import { staleMemory } from './stale.ts';
 
 /** Seconds until a substituter counts as silent. */
 const patience = '5';
@@ -20,13 +22,20 @@ export function examineSubstituters(context: OpenContext): Promise<Diagnosis[]> 
 async function examine(url: string, context: OpenContext): Promise<Diagnosis> {
   const asked = /^https?:/.test(url) ? `${url}${url.includes('?') ? '&' : '?'}retry-attempts=1` : url;
   const diagnosis = await examineStore(asked, context, []);
+  // whether it answers has been told already
+  const stale = diagnosis.facts ? await staleMemory(url, context).catch(ignoreFailure) : undefined;
   // nothing is written to a substituter
+  const told = diagnosis.findings.filter(({ subject }) => subject === 'reach' || subject === 'clock');
   return {
     ...diagnosis,
     url,
     advice: [],
-    findings: diagnosis.findings.filter(({ subject }) => subject === 'reach' || subject === 'clock'),
+    findings: stale ? [...told, stale] : told,
   };
+}
+
+function ignoreFailure(error: unknown): undefined {
+  if (!(error instanceof NarrowError)) throw error;
 }
 
 function withValue(settings: NixSettings, key: string, value: string): NixSettings {

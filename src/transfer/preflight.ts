@@ -10,7 +10,8 @@ import type { Plan } from './plan.ts';
 /** `untold`: nobody can tell before it is tried. An `error` is certain: the copy would fail. */
 export type Level = 'ok' | 'untold' | 'warning' | 'error';
 
-export type Subject = 'reach' | 'write' | 'space' | 'trust' | 'signatures' | 'clock';
+/** `memory`: what is remembered of a cache and is not so any more. */
+export type Subject = 'reach' | 'write' | 'space' | 'trust' | 'signatures' | 'clock' | 'memory';
 
 export interface Finding {
   readonly level: Level;

@@ -1,10 +1,14 @@
 // narrow doctor over every kind of place: what works, what does not, the lines to change, and the exit status.
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { closure, keyPair } from '../lab/closures.ts';
 import { startHosts } from '../lab/hosts.ts';
 import { startNginx } from '../lab/nginx.ts';
+import { nix } from '../lab/nix.ts';
+import { run } from '../lab/run.ts';
+import type { RunResult } from '../lab/run.ts';
 import { tempDir } from '../lab/temp.ts';
 import { command, narrow } from './narrow.ts';
 
@@ -63,6 +67,36 @@ test('a cache that is gone, and a substituter that does not answer, are told wit
     [['http://127.0.0.1:1', false]],
   );
   assert.equal((await narrow(['doctor', '--no-substituters'], { env })).status, 0);
+});
+
+test('paths that Nix still takes for missing, though the substituter has them by now', async () => {
+  const { root, named } = await closure('basic');
+  const dir = tempDir('late');
+  await using web = await startNginx(dir);
+  const [first, second] = [named['hello']!, named['libc']!];
+  const copy = ['copy', '--from', `local?root=${root}`, '--to', `file://${dir}?compression=none`];
+  await narrow([...copy, second]);
+  for (const one of [nix('2.8'), nix('current')]) {
+    const env = { XDG_CACHE_HOME: tempDir('memory') };
+    rmSync(join(dir, `${first.slice(11, 43)}.narinfo`), { force: true });
+    const ask = ['path-info', '--store', web.url, first];
+    await run([join(one.bin, 'nix'), ...ask], { env: { ...one.env(), ...env }, mayFail: true });
+    const doctor = (): Promise<RunResult> =>
+      narrow(['doctor'], {
+        mayFail: true,
+        env: { ...env, NIX_STATE_DIR: tempDir('state'), NIX_CONFIG: `substitute = true\nsubstituters = ${web.url}/` },
+      });
+    const right = await doctor();
+    assert.equal(right.status, 0, right.stdout);
+    await narrow([...copy, first]);
+    const { status, stdout } = await doctor();
+    assert.equal(status, 3, stdout);
+    assert.match(
+      stdout,
+      /warning  Nix here remembers that \S+ lacks \S+-hello-\S+, which is there by now, for up to 60 more minutes/,
+    );
+    assert.match(stdout, /hint: give nix --refresh, or remove \S+binary-cache-v\d+\.sqlite/);
+  }
 });
 
 for (const label of ['2.8', 'current'] as const) {

@@ -111,15 +111,17 @@ test('a run that failed keeps its part for the next, which may come from another
   await using bad = await startFaultServer(cache, { fault: 'short', match: isNar, after: 9 * MiB });
   const failed = await narrow(copyArgs(bad.url + once1, store, path), { env, mayFail: true });
   assert.equal(failed.status, 1);
-  assert.match(failed.stderr, /after 9437184 of \d+ bytes/);
+  // the last bytes before a reset may be lost on the way; what came is kept, all of it
+  const came = Number(/after (\d+) of \d+ bytes/.exec(failed.stderr)?.[1]);
+  assert.ok(came > 8 * MiB && came <= 9 * MiB, failed.stderr);
   const [part] = parts();
-  assert.equal(part?.size, 9 * MiB);
+  assert.equal(part?.size, came);
   await using good = await startFaultServer(cache);
   await narrow(copyArgs(good.url, store, path), { env });
   const nars = good.requests.filter((request) => isNar.test(request.path));
   assert.deepEqual(
     nars.map((request) => request.range),
-    [`bytes=${9 * MiB}-`],
+    [`bytes=${came}-`],
   );
   assert.deepEqual(parts(), []);
 });

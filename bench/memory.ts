@@ -15,7 +15,7 @@ export async function run(narrow: string): Promise<void> {
   ];
   // half of it compresses, half does not
   execFileSync('sh', ['-c', 'head -c 2G /dev/urandom > "$0"; yes narrow | head -c 2G >> "$0"', file]);
-  const added = execFileSync(narrow, ['add', '--to', `local?root=${store}`, file], { encoding: 'utf8' }).trim();
+  const added = execFileSync(narrow, ['add', '--store', `local?root=${store}`, file], { encoding: 'utf8' }).trim();
   remove(file);
   const measured = await measure(
     [

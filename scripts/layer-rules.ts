@@ -29,6 +29,7 @@ export const layers: readonly Layer[] = [
   { folder: 'config', level: 4, uses: ['files'] },
   { folder: 'fs', level: 4, uses: ['files', 'processes', 'native'] },
   { folder: 'transport', level: 4, uses: ['files', 'network', 'processes'] },
+  { folder: 'delta', level: 4, uses: [] },
   { folder: 'store', level: 5, uses: ['files', 'network', 'processes', 'database'] },
   { folder: 'closure', level: 6, uses: [] },
   { folder: 'transfer', level: 7, uses: [] },

@@ -1,0 +1,13 @@
+// A file that is read at random and answers at once: what deltas are made against.
+
+/** Contents of `size` bytes. What `read` hands out is borrowed until the next read. */
+export interface RandomBytes {
+  readonly size: number;
+  /** Exactly `length` bytes from `offset` on, which must lie within the file. */
+  read(offset: number, length: number): Uint8Array;
+}
+
+/** Bytes that are in memory already. */
+export function inMemory(bytes: Uint8Array): RandomBytes {
+  return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
+}

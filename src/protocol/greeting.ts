@@ -10,21 +10,27 @@ const shown = 160;
 /** How long more of it may take to arrive, in milliseconds. */
 const patience = 300;
 
-/** Reads the eight bytes that a peer begins with. Throws `format` with what stood there instead. */
-export async function expectMagic(reader: ByteReader, magic: number): Promise<void> {
-  const expected = Buffer.alloc(8);
-  expected.writeUInt32LE(magic);
+/** Reads the eight bytes that a peer begins with, one of `magics`. Throws `format` with what stood there instead. */
+export async function expectMagic(reader: ByteReader, ...magics: readonly number[]): Promise<number> {
+  let possible = magics.map((magic) => ({ magic, bytes: magicBytes(magic) }));
   const seen: number[] = [];
   while (seen.length < 8) {
     const chunk = await reader.peek();
     if (!chunk) break;
     const byte = chunk[0]!;
-    if (byte !== expected[seen.length]) throw await notProtocol(reader, Buffer.from(seen));
+    possible = possible.filter(({ bytes }) => bytes[seen.length] === byte);
+    if (possible.length === 0) throw await notProtocol(reader, Buffer.from(seen));
     reader.consume(1);
     seen.push(byte);
   }
-  if (seen.length < 8)
-    throw new NarrowError('unavailable', `${reader.name ?? 'the other side'} ended before it said anything`);
+  if (seen.length === 8) return possible[0]!.magic;
+  throw new NarrowError('unavailable', `${reader.name ?? 'the other side'} ended before it said anything`);
+}
+
+function magicBytes(magic: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeUInt32LE(magic);
+  return bytes;
 }
 
 async function notProtocol(reader: ByteReader, before: Buffer): Promise<NarrowError> {

@@ -21,6 +21,12 @@ export interface ServeClientOptions {
   readonly version?: number | undefined;
 }
 
+/** A connection whose greeting is over, and the minor version that both sides speak. */
+export interface Greeted {
+  readonly pipeline: Pipeline;
+  readonly version: number;
+}
+
 export class ServeClient implements AsyncDisposable {
   readonly name: string;
   /** Resolves with what was agreed on; rejects when the other side is not what it should be. */
@@ -29,12 +35,18 @@ export class ServeClient implements AsyncDisposable {
   readonly #announced: Peer;
   #peer: Peer;
 
-  constructor(duplex: Duplex, options: ServeClientOptions) {
-    const { storeDir, version = newestServe } = options;
-    this.name = duplex.name;
-    this.#pipeline = new Pipeline(duplex);
+  constructor(connection: Duplex | Greeted, options: ServeClientOptions) {
+    const { storeDir } = options;
+    const greeted = 'pipeline' in connection ? connection : undefined;
+    const { version = newestServe } = greeted ?? options;
+    this.#pipeline = 'pipeline' in connection ? connection.pipeline : new Pipeline(connection);
+    this.name = this.#pipeline.name;
     this.#announced = { version, features: new Set(), storeDir };
     this.#peer = this.#announced;
+    if (greeted) {
+      this.ready = Promise.resolve(this.#peer);
+      return;
+    }
     this.ready = this.#pipeline.request(
       (output) => serveHello(output, version),
       async (reader) => (this.#peer = { ...this.#announced, version: await greetServer(reader, version) }),

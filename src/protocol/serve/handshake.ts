@@ -25,6 +25,11 @@ export function serveHello(output: Output, version: number = newestServe): Promi
 /** Reads the server's greeting; the minor version that both speak. Throws `format`, `unsupported`. */
 export async function greetServer(reader: ByteReader, version: number = newestServe): Promise<number> {
   await expectMagic(reader, serveMagic.server);
+  return serveMinor(reader, version);
+}
+
+/** What follows the server's magic. */
+export async function serveMinor(reader: ByteReader, version: number): Promise<number> {
   const theirs = await minor(reader);
   if (theirs >= oldestServe) return Math.min(theirs, version);
   throw new NarrowError(

@@ -1,0 +1,178 @@
+// The operations of narrow's own protocol (`narrow stdio`): one row each. Path infos, recipes and contents are packed by
+// src/delta and travel here as bytes; see docs/formats/stdio.md.
+
+import type { PathInfo } from '../../model/path-info.ts';
+import type { StorePath } from '../../model/store-path.ts';
+import type { Hash } from '../../model/hash.ts';
+import { encodeHash, parseHash } from '../../model/hash.ts';
+import type { Codec } from '../codec/codec.ts';
+import { blob, fields, flag, list, mapped, nothing, optional, text, textual, u64 } from '../codec/codec.ts';
+import { pathInfo, signatures } from '../codec/path-info.ts';
+import { path, pathSet } from '../codec/store-path.ts';
+import type { NarrowError } from '../../errors.ts';
+import { failure } from './reply.ts';
+
+export interface NarrowOperation<Q, R> {
+  readonly name: string;
+  readonly number: number;
+  readonly request: Codec<Q>;
+  readonly reply: Codec<R>;
+  /** What follows the request: nothing, or framed bytes. */
+  readonly body: 'none' | 'frames';
+  /** What comes before the reply. */
+  readonly answer: 'none' | 'frames';
+}
+
+/** A closure that paths can be rebuilt from, named by its root. */
+export interface Candidate {
+  readonly root: StorePath;
+  /** Eight bytes over the closure's paths and NAR hashes: who has the same closure knows it by this. */
+  readonly digest: Uint8Array;
+  /** Paths in the closure. */
+  readonly count: number;
+}
+
+/** What a receiver tells before anything is sent to it. */
+export interface Offer {
+  readonly candidates: readonly Candidate[];
+  /** It takes paths without signatures from this user. */
+  readonly trusted: boolean;
+  readonly requireSignatures: boolean;
+  /** `name:base64`. */
+  readonly trustedKeys: readonly string[];
+  /** Facts for the checks before the first byte, JSON of a StoreFacts. */
+  readonly facts: string;
+}
+
+/** What a path is at the receiver. */
+export type Standing =
+  | { readonly status: 'missing' }
+  | { readonly status: 'valid'; readonly info: PathInfo }
+  | { readonly status: 'refused'; readonly why: string; readonly hint: string | undefined };
+
+/** What became of a path. */
+export interface Ending {
+  readonly path: StorePath;
+  readonly status: 'added' | 'valid' | 'differs' | 'refused' | 'failed';
+  readonly bytes: number;
+  readonly error: NarrowError | undefined;
+}
+
+const candidate: Codec<Candidate> = fields<Candidate>({ root: path, digest: blob, count: u64 });
+
+const offer: Codec<Offer> = fields<Offer>({
+  candidates: list(candidate),
+  trusted: flag,
+  requireSignatures: flag,
+  trustedKeys: list(text),
+  facts: text,
+});
+
+const standing: Codec<Standing> = {
+  put(out, value, peer) {
+    out.u64(['missing', 'valid', 'refused'].indexOf(value.status));
+    if (value.status === 'valid') pathInfo.put(out, value.info, peer);
+    if (value.status !== 'refused') return;
+    text.put(out, value.why, peer);
+    optional(text).put(out, value.hint, peer);
+  },
+  async get(input, peer) {
+    switch (await u64.get(input, peer)) {
+      case 0:
+        return { status: 'missing' };
+      case 1:
+        return { status: 'valid', info: await pathInfo.get(input, peer) };
+      default:
+        return {
+          status: 'refused',
+          why: await text.get(input, peer),
+          hint: await optional(text).get(input, peer),
+        };
+    }
+  },
+};
+
+const endings = ['added', 'valid', 'differs', 'refused', 'failed'] as const;
+
+const ending: Codec<Ending> = fields<Ending>({
+  path,
+  status: mapped<number, Ending['status']>(
+    u64,
+    (number) => endings[number] ?? 'failed',
+    (status) => endings.indexOf(status),
+  ),
+  bytes: u64,
+  error: optional(failure),
+});
+
+const sha256: Codec<Hash> = textual(
+  (value) => parseHash(value, 'sha256'),
+  (value) => encodeHash(value, 'base16'),
+);
+
+function row<Q, R>(
+  number: number,
+  name: string,
+  request: Codec<Q>,
+  reply: Codec<R>,
+  more: Partial<Pick<NarrowOperation<Q, R>, 'body' | 'answer'>> = {},
+): NarrowOperation<Q, R> {
+  return { number, name, request, reply, body: 'none', answer: 'none', ...more };
+}
+
+/** Roots of the closures that what follows is packed against. */
+export interface Against {
+  readonly bases: readonly StorePath[];
+}
+
+export interface NarrowTable {
+  /** For whoever is going to send `names` (roots): what is here to rebuild them from. Holds what it offers. */
+  readonly offer: NarrowOperation<{ roots: readonly StorePath[] }, Offer>;
+  /** The inventory of closures, packed. */
+  readonly describe: NarrowOperation<{ roots: readonly StorePath[] }, Uint8Array>;
+  /** Infos of paths that may come; holds them. One standing for each that was packed, in order. */
+  readonly survey: NarrowOperation<Against & { checkSignatures: boolean; infos: Uint8Array }, readonly Standing[]>;
+  /** Digests of the files that bases of surveyed paths come to once translated, packed. */
+  readonly digest: NarrowOperation<{ paths: readonly StorePath[] }, Uint8Array>;
+  /** The delta of surveyed paths follows. */
+  readonly rebuild: NarrowOperation<{ paths: readonly StorePath[]; checkSignatures: boolean }, readonly Ending[]>;
+  readonly addSignatures: NarrowOperation<{ path: StorePath; narHash: Hash; signatures: readonly string[] }, void>;
+  readonly addRoot: NarrowOperation<{ link: string; path: StorePath }, void>;
+  /** The generation's link. */
+  readonly setProfile: NarrowOperation<{ profile: string; path: StorePath }, string>;
+  readonly query: NarrowOperation<{ paths: readonly StorePath[] }, readonly PathInfo[]>;
+  /** For whoever is going to fetch `roots`: infos of their closure, packed against the candidates that are known here. */
+  readonly closure: NarrowOperation<
+    { roots: readonly StorePath[]; candidates: readonly Candidate[]; inventory: Uint8Array },
+    { bases: readonly StorePath[]; infos: Uint8Array }
+  >;
+  /** The delta of paths of the closure comes before the reply. */
+  readonly send: NarrowOperation<{ paths: readonly StorePath[]; whole: readonly StorePath[] }, void>;
+}
+
+export const narrowOperations: NarrowTable = {
+  offer: row(1, 'Offer', fields({ roots: pathSet }), offer),
+  describe: row(2, 'Describe', fields({ roots: pathSet }), blob),
+  survey: row(3, 'Survey', fields({ bases: pathSet, checkSignatures: flag, infos: blob }), list(standing)),
+  digest: row(4, 'Digest', fields({ paths: pathSet }), blob),
+  rebuild: row(5, 'Rebuild', fields({ paths: pathSet, checkSignatures: flag }), list(ending), { body: 'frames' }),
+  addSignatures: row(6, 'AddSignatures', fields({ path, narHash: sha256, signatures }), nothing),
+  addRoot: row(7, 'AddRoot', fields({ link: text, path }), nothing),
+  setProfile: row(8, 'SetProfile', fields({ profile: text, path }), text),
+  query: row(9, 'Query', fields({ paths: pathSet }), list(pathInfo)),
+  closure: row(
+    10,
+    'Closure',
+    fields({ roots: pathSet, candidates: list(candidate), inventory: blob }),
+    fields({ bases: pathSet, infos: blob }),
+  ),
+  send: row(11, 'Send', fields({ paths: pathSet, whole: pathSet }), nothing, { answer: 'frames' }),
+};
+
+/** Rows by number. */
+export const narrowByNumber: ReadonlyMap<number, NarrowOperation<unknown, unknown>> = new Map(
+  Object.values(narrowOperations as unknown as Record<string, NarrowOperation<unknown, unknown>>).map((op) => [
+    op.number,
+    op,
+  ]),
+);

@@ -20,10 +20,21 @@ import { remoteStoreDir } from './remote/context.ts';
 import { Fetcher } from './remote/fetcher.ts';
 import { outcomesOf } from './remote/outcomes.ts';
 import { mayBeRealised, readDrvNar, surelyRealised } from './remote/realisations.ts';
+import { RemoteRoots } from './remote/remote-roots.ts';
 import { addOverServe } from './remote/serve-add.ts';
 import type { SshPlace } from './remote/ssh-connection.ts';
 import { explainGreeting, sshPlace } from './remote/ssh-connection.ts';
-import type { Abilities, AddOptions, Item, OpenNar, OpenOptions, Outcome, QueryOptions, Verdict } from './store.ts';
+import type {
+  Abilities,
+  AddOptions,
+  Item,
+  OpenNar,
+  OpenOptions,
+  Outcome,
+  QueryOptions,
+  RootedStore,
+  Verdict,
+} from './store.ts';
 
 /** Opens the store; parameters as in Nix. Throws `usage`, `refused`. The host is reached at the first question. */
 export async function openSshStore(place: string, params: URLSearchParams, context: RemoteContext): Promise<SshStore> {
@@ -37,7 +48,7 @@ interface Lines {
   show: (line: string) => void;
 }
 
-export class SshStore implements BuildingStore {
+export class SshStore implements BuildingStore, RootedStore {
   readonly url: string;
   readonly storeDir: StoreDir;
   /** Whoever names a host to copy from trusts it, as nix-copy-closure has it. */
@@ -46,6 +57,7 @@ export class SshStore implements BuildingStore {
   readonly #place: SshPlace;
   readonly #context: RemoteContext;
   readonly #lines: Lines;
+  readonly #roots: RemoteRoots;
   readonly #fetcher: Fetcher;
   readonly #trees = new SpooledTrees();
   readonly #held = new Set<StorePath>();
@@ -65,6 +77,7 @@ export class SshStore implements BuildingStore {
     this.storeDir = storeDir;
     this.#place = place;
     this.#context = context;
+    this.#roots = new RemoteRoots(place, storeDir);
     let first = true;
     this.#fetcher = new Fetcher({
       maxLanes: place.maxSessions,
@@ -279,6 +292,18 @@ export class SshStore implements BuildingStore {
   async substitute(paths: readonly StorePath[]): Promise<ReadonlySet<StorePath>> {
     const question = { lock: true, substitute: true, paths };
     return new Set(await this.#ask((client) => client.call(ops.queryValidPaths, question)));
+  }
+
+  expectRoot(link: string, path?: StorePath): void {
+    this.#roots.expect(link, path);
+  }
+
+  addRoot(link: string, path: StorePath): Promise<void> {
+    return this.#roots.addRoot(link, path);
+  }
+
+  async setProfile(profile: string, path: StorePath): Promise<undefined> {
+    await this.#roots.setProfile(profile, path);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -125,12 +125,17 @@ export interface WritableStore extends Store {
   addSignatures(path: StorePath, narHash: Hash, signatures: readonly string[]): Promise<void>;
 }
 
-/** A store whose paths can be kept by links on its own machine. */
+/**
+ * A store whose paths can be kept by links on the machine that it is on. Relative links begin in this process's directory
+ * where that is this machine, in the user's home on another.
+ */
 export interface RootedStore extends WritableStore {
+  /** Throws what is known, before anything moves, to keep a link or profile from being made. Others need not have it. */
+  expectRoot?(link: string, path?: StorePath): void;
   /** Makes `link` a symlink to the path and a GC root. Throws `missing` when the path is not valid any more. */
   addRoot(link: string, path: StorePath): Promise<void>;
-  /** Makes the next generation of a profile, as `nix-env --profile P --set` does; returns its link. */
-  setProfile(profile: string, path: StorePath): Promise<string>;
+  /** Makes the next generation of a profile, as `nix-env --profile P --set` does; its link, where it is told. */
+  setProfile(profile: string, path: StorePath): Promise<string | undefined>;
 }
 
 export interface ListOptions extends QueryOptions {

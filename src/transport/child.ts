@@ -3,10 +3,9 @@
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { NarrowError } from '../errors.ts';
 import type { Duplex } from '../protocol/duplex.ts';
-import { plainText } from '../protocol/remote-error.ts';
+import { ErrorLines } from './error-lines.ts';
 import { streamDuplex } from './stream-duplex.ts';
 
 /** How a child ended. */
@@ -30,18 +29,15 @@ export interface ChildOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How long a line waits to become part of an error before it is shown, in milliseconds. */
-const showAfter = 400;
 /** How long a child may take to end after its input has, before it is told to. */
 const patience = 3000;
-const keptLines = 60;
 
 /** Starts a child. What keeps it from starting is told when it is first read from. */
 export function startChild(options: ChildOptions): Duplex {
   const { argv, name, env = process.env, signal } = options;
   const [command, ...args] = argv;
   const child = spawn(command!, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
-  const lines = new Lines(child, options.onLine);
+  const lines = new ErrorLines(child, options.onLine);
   const ended = endOf(child);
   const kill = (): void => void child.kill('SIGTERM');
   signal?.addEventListener('abort', kill, { once: true });
@@ -74,6 +70,22 @@ export function startChild(options: ChildOptions): Duplex {
   });
 }
 
+/** Runs a child that reads nothing to its end; what it prints is nobody's. Throws what `explain` makes of a status but 0. */
+export async function runChild(options: ChildOptions): Promise<void> {
+  const { argv, env = process.env, signal } = options;
+  const [command, ...args] = argv;
+  signal?.throwIfAborted();
+  const child = spawn(command!, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  const lines = new ErrorLines(child, options.onLine);
+  const kill = (): void => void child.kill('SIGTERM');
+  signal?.addEventListener('abort', kill, { once: true });
+  const end = await endOf(child).finally(() => signal?.removeEventListener('abort', kill));
+  signal?.throwIfAborted();
+  if ('error' in end) throw notStarted(command!, end.error);
+  if (end.status !== 0) throw options.explain({ ...end, stderr: lines.claim() });
+  lines.flush();
+}
+
 type End = { readonly status: number | undefined; readonly signal: string | undefined } | { readonly error: Error };
 
 function endOf(child: ChildProcess): Promise<End> {
@@ -104,47 +116,4 @@ async function delay(milliseconds: number): Promise<void> {
   const timer = setTimeout(resolve, milliseconds);
   timer.unref();
   await promise;
-}
-
-/** Standard error by lines: each is shown after a while, unless an error claims it first. */
-class Lines {
-  readonly #show: (line: string) => void;
-  readonly #kept: string[] = [];
-  #waiting: string[] = [];
-  #rest = '';
-  #timer: NodeJS.Timeout | undefined;
-
-  constructor(child: ChildProcess, show: (line: string) => void = () => {}) {
-    this.#show = show;
-    child.stderr!.setEncoding('utf8');
-    child.stderr!.on('data', (text: string) => this.#take(text));
-    child.stderr!.on('error', () => {});
-    void once(child.stderr!, 'end').catch(() => {});
-  }
-
-  #take(text: string): void {
-    const parts = plainText(this.#rest + text).split('\n');
-    this.#rest = parts.pop()!;
-    for (const line of parts.map((p) => p.trimEnd()).filter(Boolean)) {
-      this.#kept.push(line);
-      this.#waiting.push(line);
-    }
-    this.#kept.splice(0, this.#kept.length - keptLines);
-    this.#timer ??= setTimeout(() => this.flush(), showAfter).unref();
-  }
-
-  /** Shows what waits. */
-  flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    for (const line of this.#waiting.splice(0)) this.#show(line);
-  }
-
-  /** The last lines, which are not shown any more. */
-  claim(): string {
-    this.#waiting = [];
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    return [...this.#kept, this.#rest].join('\n').trim();
-  }
 }

@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { NarrowError } from '../errors.ts';
 import type { Duplex } from '../protocol/duplex.ts';
 import { remoteError } from '../protocol/remote-error.ts';
-import type { ChildEnd } from './child.ts';
-import { startChild } from './child.ts';
+import type { ChildEnd, ChildOptions } from './child.ts';
+import { runChild, startChild } from './child.ts';
 import type { SshHost } from './ssh-words.ts';
 import { parseSshHost, quoteWord, splitWords } from './ssh-words.ts';
 
@@ -88,11 +88,19 @@ export class SshHostConnection implements Disposable {
 
   /** Starts a program there; its input and output are the connection. */
   start(words: readonly string[]): Duplex {
+    return startChild(this.#child(words));
+  }
+
+  /** Runs a program there to its end, in the home of its user. Throws when it cannot be run, or fails. */
+  run(words: readonly string[]): Promise<void> {
+    return runChild(this.#child(words));
+  }
+
+  #child(words: readonly string[]): ChildOptions {
     const { name, onLine, signal, env } = this.#options;
     const command = words.map(quoteWord).join(' ');
-    const argv = this.#direct ? [...words] : ['ssh', ...this.#args, '--', this.host.destination, command];
-    return startChild({
-      argv,
+    return {
+      argv: this.#direct ? [...words] : ['ssh', ...this.#args, '--', this.host.destination, command],
       name,
       env,
       signal,
@@ -100,7 +108,7 @@ export class SshHostConnection implements Disposable {
         if (!isNoise(line)) onLine?.(line);
       },
       explain: (end) => this.#explain(end, words[0]!),
-    });
+    };
   }
 
   #explain({ status, signal, stderr }: ChildEnd, program: string): Error {

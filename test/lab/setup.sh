@@ -8,7 +8,7 @@ lab=$PWD/.build/lab
 mkdir -p "$lab/log"
 
 tools='brotli bzip2 fish git gzip iproute2 jq lzip nginx nix-bin openssh-client openssh-server openssl patchelf procps sqlite3 strace
-  util-linux xz-utils zstd'
+  tcsh util-linux xz-utils zstd'
 
 say() { echo "lab: $*" >&2; }
 

@@ -51,8 +51,11 @@ export function define(command: Command, context: Context): void {
     .option('--derivation', 'the derivations that the paths were built by, in place of the paths')
     .option('--include-outputs', 'the outputs of all derivations that are copied, too, where the source has them')
     .option('--dry-run', 'show the plan and stop')
-    .option('--out-link <link>', 'make LINK to the path at the destination, which keeps it from being collected')
-    .option('--profile <profile>', 'make the path the next generation of PROFILE at the destination')
+    .option(
+      '--out-link <link>',
+      'make LINK to the path on the destination machine, which keeps it from being collected',
+    )
+    .option('--profile <profile>', 'make the path the next generation of PROFILE on the destination machine')
     .option('--json', 'print the result as one JSON object');
   trustOptions(command)
     .addHelpText('after', examples)
@@ -162,12 +165,10 @@ function rootMaker(
   if (!isRooted(destination))
     throw new NarrowError(
       'unsupported',
-      `${destination.url} keeps no links: --out-link and --profile need a store on this machine`,
-      {
-        hint: 'on another machine Nix makes them: ssh HOST nix-env -p PROFILE --set PATH',
-      },
+      `${destination.url} keeps no links: --out-link and --profile need the store of a machine, this one or another`,
     );
   if (roots.length !== 1) throw new NarrowError('usage', `--out-link and --profile take one path, got ${roots.length}`);
+  for (const link of [outLink, profile]) if (link !== undefined) destination.expectRoot?.(link, roots[0]!);
   return async () => {
     if (outLink !== undefined) await destination.addRoot(outLink, roots[0]!);
     if (profile !== undefined) await destination.setProfile(profile, roots[0]!);

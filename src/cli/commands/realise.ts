@@ -1,6 +1,5 @@
 // narrow realise: derivations go to a machine that builds, its log comes back, and what it built where it is wanted.
 
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { NarrowError } from '../../errors.ts';
 import { parseInstallable } from '../../model/output-spec.ts';
@@ -41,7 +40,7 @@ export function define(command: Command, context: Context): void {
     .option('--to <url>', 'copy what was built there; the builder is trusted with it (default: it stays where it is)')
     .option(
       '--out-link <link>',
-      'make LINK to the output, which keeps it: in the store of --to, else in the building one',
+      'make LINK to the output, which keeps it: on the machine of --to, else on the building one',
     )
     .option('--dry-run', 'show which derivations would be copied and stop')
     .option('--json', 'print a JSON object: realised, each with drv, how and outputs');
@@ -103,8 +102,11 @@ async function openBuilder(url: string, open: OpenContext): Promise<BuildingStor
 
 function expectRoots(outLink: string | undefined, store: WritableStore): RootedStore | undefined {
   if (outLink === undefined) return undefined;
-  if (isRooted(store)) return store;
-  throw new NarrowError('unsupported', `${store.url} keeps no links of this machine: --out-link needs its own store`, {
+  if (isRooted(store)) {
+    store.expectRoot?.(outLink);
+    return store;
+  }
+  throw new NarrowError('unsupported', `${store.url} keeps no links: --out-link needs the store of a machine`, {
     hint: 'bring the results here, and make the link here: --to auto --out-link LINK',
   });
 }
@@ -147,7 +149,7 @@ function links(outLink: string, realised: readonly Realised[]): [string, StorePa
   return realised.flatMap(({ outputs }, i) =>
     [...outputs].map(([output, path]): [string, StorePath] => {
       const number = i === 0 ? '' : `-${i + 1}`;
-      return [resolve(`${outLink}${number}${output === 'out' ? '' : `-${output}`}`), path];
+      return [`${outLink}${number}${output === 'out' ? '' : `-${output}`}`, path];
     }),
   );
 }

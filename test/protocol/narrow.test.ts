@@ -1,20 +1,23 @@
 // Our own protocol, both sides of it: the greeting that two kinds of servers answer, answers, failures, framed bytes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { collect } from '../../src/bytes/source.ts';
 import { NarrowError, isNarrowError } from '../../src/errors.ts';
 import { NarrowClient } from '../../src/protocol/narrow/client.ts';
 import { greetEither } from '../../src/protocol/narrow/handshake.ts';
 import type { NarrowGreeting } from '../../src/protocol/narrow/handshake.ts';
 import { narrowOperations as ops } from '../../src/protocol/narrow/operations.ts';
-import type { Ending, Offer, Standing } from '../../src/protocol/narrow/operations.ts';
+import type { NumberedEnding, NumberedStanding, Offer } from '../../src/protocol/narrow/operations.ts';
 import { serveNarrow } from '../../src/protocol/narrow/server.ts';
 import type { NarrowHandlers } from '../../src/protocol/narrow/server.ts';
+import { packIndices, unpackIndices } from '../../src/protocol/narrow/indices.ts';
 import { Pipeline } from '../../src/protocol/pipeline.ts';
 import { ServeClient } from '../../src/protocol/serve/client.ts';
 import { serveHello } from '../../src/protocol/serve/handshake.ts';
 import { serveOperations } from '../../src/protocol/serve/operations.ts';
 import { serveStore } from '../../src/protocol/serve/server.ts';
+import type { Realisation } from '../../src/model/realisation.ts';
 import { pair, rejects } from './pipe.ts';
 import { sample } from './samples.ts';
 
@@ -68,27 +71,37 @@ test('a login shell that prints into the greeting is named', async () => {
 test('every answer comes as it was given', async () => {
   const offer: Offer = {
     candidates: [{ root: one.info.path, digest: Buffer.from('12345678'), count: 3 }],
+    tools: ['gzip/1'],
     trusted: true,
     requireSignatures: false,
     trustedKeys: ['k:AAAA'],
     facts: '{"kind":"x"}',
   };
-  const standings: Standing[] = [
-    { status: 'missing' },
-    { status: 'valid', info: one.info },
-    { status: 'refused', why: 'no key', hint: undefined },
-    { status: 'refused', why: 'no key', hint: 'sign it' },
+  const standings: NumberedStanding[] = [
+    { number: 0, standing: { status: 'missing' } },
+    { number: 3, standing: { status: 'valid', info: one.info } },
+    { number: 4, standing: { status: 'refused', why: 'no key', hint: undefined } },
+    { number: 500, standing: { status: 'refused', why: 'no key', hint: 'sign it' } },
   ];
   const error = new NarrowError('io', 'no space left', { hint: 'free some', data: { errno: 'ENOSPC' } });
-  const endings: Ending[] = [
-    { path: one.info.path, status: 'added', bytes: 5, error: undefined },
-    { path: one.info.path, status: 'failed', bytes: 0, error },
+  const endings: NumberedEnding[] = [
+    { number: 1, ending: { status: 'valid', error: undefined } },
+    { number: 2, ending: { status: 'failed', error } },
   ];
+  const realisation: Realisation = {
+    kind: 'hashed',
+    id: `sha256:${'0'.repeat(64)}!out`,
+    outPath: one.info.path,
+    signatures: [`k:${Buffer.alloc(64).toString('base64')}`],
+    dependentRealisations: {},
+  };
   let received = '';
   await using client = await connect({
     offer: () => offer,
     survey: () => standings,
-    async rebuild(_, body) {
+    async rebuild({ numbers, whole, realisations }, body) {
+      assert.deepEqual({ numbers, whole }, { numbers: [0, 1, 2, 7, 300], whole: [7] });
+      assert.deepEqual(realisations, [realisation]);
       received = (await collect(body)).toString();
       return endings;
     },
@@ -102,21 +115,21 @@ test('every answer comes as it was given', async () => {
     client.call(ops.offer, { roots: [one.info.path] }),
     client.call(ops.survey, { bases: [], checkSignatures: true, infos: Buffer.from('x') }),
     client.call(ops.setProfile, { profile: '/p', path: one.info.path }),
-    collect(client.stream(ops.send, { paths: [one.info.path], whole: [] }).bytes),
-    client.call(ops.rebuild, { paths: [one.info.path], checkSignatures: false }, [Buffer.from('delta')]),
+    collect(client.stream(ops.send, { numbers: [1], whole: [] }).bytes),
+    client.call(
+      ops.rebuild,
+      { numbers: [0, 1, 2, 7, 300], whole: [7], checkSignatures: false, realisations: [realisation] },
+      [Buffer.from('delta')],
+    ),
   ]);
   assert.deepEqual(gotOffer, offer);
   const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
-  assert.deepEqual(
-    plain(gotStandings.map((s) => ({ ...s, info: undefined }))),
-    plain(standings.map((s) => ({ ...s, info: undefined }))),
-  );
-  assert.equal(gotStandings[1]!.status === 'valid' && gotStandings[1]!.info.path, one.info.path);
+  assert.deepEqual(plain(gotStandings), plain(standings));
   assert.equal(profile, '/p-1-link');
   assert.equal(sent.toString(), 'abcdef');
   assert.equal(received, 'delta');
   assert.deepEqual(gotEndings[0], endings[0]);
-  assert.deepEqual(gotEndings[1]!.error!.toJSON(), error.toJSON());
+  assert.deepEqual(gotEndings[1]!.ending.error!.toJSON(), error.toJSON());
 });
 
 test('what a handler throws answers that request alone', async () => {
@@ -128,12 +141,34 @@ test('what a handler throws answers that request alone', async () => {
     },
   });
   const endless = Array.from({ length: 100 }, () => Buffer.alloc(1000));
-  const rebuild = client.call(ops.rebuild, { paths: [], checkSignatures: true }, endless);
+  const rebuild = client.call(
+    ops.rebuild,
+    { numbers: [], whole: [], checkSignatures: true, realisations: [] },
+    endless,
+  );
   await assert.rejects(rebuild, (error) => {
     assert.ok(isNarrowError(error, 'refused'));
     assert.deepEqual(error.toJSON(), { code: 'refused', message: 'not today', hint: 'tomorrow', a: 1 });
     return true;
   });
-  await rejects(collect(client.stream(ops.send, { paths: [], whole: [] }).bytes), /a bug/);
+  await rejects(collect(client.stream(ops.send, { numbers: [], whole: [] }).bytes), /a bug/);
   await rejects(client.call(ops.describe, { roots: [] }), /Describe is not allowed here/);
+});
+
+test('numbers of paths come back, all of a list in a few bytes', () => {
+  const sets = fc.uniqueArray(fc.nat(5000)).map((set) => set.sort((a, b) => a - b));
+  fc.assert(fc.property(sets, (numbers) => assert.deepEqual(unpackIndices(packIndices(numbers)), numbers)));
+  assert.equal(packIndices(Array.from({ length: 10_000 }, (_, i) => i)).length, 3);
+  assert.throws(() => packIndices([2, 1]), RangeError);
+  assert.throws(() => unpackIndices(Buffer.from('00ffffff7f', 'hex')), /numbers below/);
+  assert.throws(() => unpackIndices(Buffer.of(0)), /expected a number/);
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 6 }), (bytes) => {
+      try {
+        unpackIndices(bytes);
+      } catch (error) {
+        assert.ok(isNarrowError(error, 'format'));
+      }
+    }),
+  );
 });

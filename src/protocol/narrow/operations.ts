@@ -1,15 +1,18 @@
 // The operations of narrow's own protocol (`narrow stdio`): one row each. Path infos, recipes and contents are packed by
 // src/delta and travel here as bytes; see docs/formats/stdio.md.
 
+import { formatRealisation, parseRealisation } from '../../format/realisation-json.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import type { Hash } from '../../model/hash.ts';
+import type { Realisation } from '../../model/realisation.ts';
 import { encodeHash, parseHash } from '../../model/hash.ts';
 import type { Codec } from '../codec/codec.ts';
 import { blob, fields, flag, list, mapped, nothing, optional, text, textual, u64 } from '../codec/codec.ts';
 import { pathInfo, signatures } from '../codec/path-info.ts';
 import { path, pathSet } from '../codec/store-path.ts';
 import type { NarrowError } from '../../errors.ts';
+import { indices } from './indices.ts';
 import { failure } from './reply.ts';
 
 export interface NarrowOperation<Q, R> {
@@ -35,6 +38,8 @@ export interface Candidate {
 /** What a receiver tells before anything is sent to it. */
 export interface Offer {
   readonly candidates: readonly Candidate[];
+  /** What it can pack compressed files with. */
+  readonly tools: readonly string[];
   /** It takes paths without signatures from this user. */
   readonly trusted: boolean;
   readonly requireSignatures: boolean;
@@ -50,11 +55,9 @@ export type Standing =
   | { readonly status: 'valid'; readonly info: PathInfo }
   | { readonly status: 'refused'; readonly why: string; readonly hint: string | undefined };
 
-/** What became of a path. */
+/** What became of a path; one that was added is not spoken of. */
 export interface Ending {
-  readonly path: StorePath;
-  readonly status: 'added' | 'valid' | 'differs' | 'refused' | 'failed';
-  readonly bytes: number;
+  readonly status: 'valid' | 'differs' | 'refused' | 'failed';
   readonly error: NarrowError | undefined;
 }
 
@@ -62,6 +65,7 @@ const candidate: Codec<Candidate> = fields<Candidate>({ root: path, digest: blob
 
 const offer: Codec<Offer> = fields<Offer>({
   candidates: list(candidate),
+  tools: list(text),
   trusted: flag,
   requireSignatures: flag,
   trustedKeys: list(text),
@@ -92,18 +96,19 @@ const standing: Codec<Standing> = {
   },
 };
 
-const endings = ['added', 'valid', 'differs', 'refused', 'failed'] as const;
+const endings = ['valid', 'differs', 'refused', 'failed'] as const;
 
 const ending: Codec<Ending> = fields<Ending>({
-  path,
   status: mapped<number, Ending['status']>(
     u64,
     (number) => endings[number] ?? 'failed',
     (status) => endings.indexOf(status),
   ),
-  bytes: u64,
   error: optional(failure),
 });
+
+/** As JSON, the form that both kinds have. */
+const realisation: Codec<Realisation> = textual(parseRealisation, formatRealisation);
 
 const sha256: Codec<Hash> = textual(
   (value) => parseHash(value, 'sha256'),
@@ -120,53 +125,92 @@ function row<Q, R>(
   return { number, name, request, reply, body: 'none', answer: 'none', ...more };
 }
 
-/** Roots of the closures that what follows is packed against. */
-export interface Against {
-  readonly bases: readonly StorePath[];
+/** A path that is not simply missing at the receiver, by its number among those surveyed. */
+export interface NumberedStanding {
+  readonly number: number;
+  readonly standing: Standing;
+}
+
+/** What became of a path that was not simply added, by its number among those surveyed. */
+export interface NumberedEnding {
+  readonly number: number;
+  readonly ending: Ending;
+}
+
+/** Of paths that were surveyed, or told of: their numbers, in the order in which they come. */
+export interface Numbered {
+  readonly numbers: readonly number[];
 }
 
 export interface NarrowTable {
-  /** For whoever is going to send `names` (roots): what is here to rebuild them from. Holds what it offers. */
+  /** For whoever is going to send `roots`: what is here to rebuild them from. Holds what it offers. */
   readonly offer: NarrowOperation<{ roots: readonly StorePath[] }, Offer>;
   /** The inventory of closures, packed. */
   readonly describe: NarrowOperation<{ roots: readonly StorePath[] }, Uint8Array>;
-  /** Infos of paths that may come; holds them. One standing for each that was packed, in order. */
-  readonly survey: NarrowOperation<Against & { checkSignatures: boolean; infos: Uint8Array }, readonly Standing[]>;
+  /** Infos of paths that may come, packed against the closures of `bases`; holds them. */
+  readonly survey: NarrowOperation<
+    { bases: readonly StorePath[]; checkSignatures: boolean; infos: Uint8Array },
+    readonly NumberedStanding[]
+  >;
   /** Digests of the files that bases of surveyed paths come to once translated, packed. */
-  readonly digest: NarrowOperation<{ paths: readonly StorePath[] }, Uint8Array>;
+  readonly digest: NarrowOperation<Numbered, Uint8Array>;
   /** The delta of surveyed paths follows. */
-  readonly rebuild: NarrowOperation<{ paths: readonly StorePath[]; checkSignatures: boolean }, readonly Ending[]>;
+  readonly rebuild: NarrowOperation<
+    Numbered & {
+      /** Those of them that come without bases. */
+      readonly whole: readonly number[];
+      readonly checkSignatures: boolean;
+      readonly realisations: readonly Realisation[];
+    },
+    readonly NumberedEnding[]
+  >;
   readonly addSignatures: NarrowOperation<{ path: StorePath; narHash: Hash; signatures: readonly string[] }, void>;
   readonly addRoot: NarrowOperation<{ link: string; path: StorePath }, void>;
-  /** The generation's link. */
-  readonly setProfile: NarrowOperation<{ profile: string; path: StorePath }, string>;
+  /** The generation's link, where it is told. */
+  readonly setProfile: NarrowOperation<{ profile: string; path: StorePath }, string | undefined>;
   readonly query: NarrowOperation<{ paths: readonly StorePath[] }, readonly PathInfo[]>;
-  /** For whoever is going to fetch `roots`: infos of their closure, packed against the candidates that are known here. */
+  readonly realisations: NarrowOperation<{ paths: readonly StorePath[] }, readonly Realisation[]>;
+  /**
+   * For whoever is going to fetch `roots`: infos of their closure, packed against those of the candidates that are known
+   * here, whose roots are told; `inventory` describes the others.
+   */
   readonly closure: NarrowOperation<
-    { roots: readonly StorePath[]; candidates: readonly Candidate[]; inventory: Uint8Array },
+    { roots: readonly StorePath[]; candidates: readonly Candidate[]; tools: readonly string[] },
     { bases: readonly StorePath[]; infos: Uint8Array }
   >;
-  /** The delta of paths of the closure comes before the reply. */
-  readonly send: NarrowOperation<{ paths: readonly StorePath[]; whole: readonly StorePath[] }, void>;
+  /** The delta of paths that were told of comes before the reply. */
+  readonly send: NarrowOperation<Numbered & { readonly whole: readonly number[] }, void>;
 }
 
 export const narrowOperations: NarrowTable = {
   offer: row(1, 'Offer', fields({ roots: pathSet }), offer),
   describe: row(2, 'Describe', fields({ roots: pathSet }), blob),
-  survey: row(3, 'Survey', fields({ bases: pathSet, checkSignatures: flag, infos: blob }), list(standing)),
-  digest: row(4, 'Digest', fields({ paths: pathSet }), blob),
-  rebuild: row(5, 'Rebuild', fields({ paths: pathSet, checkSignatures: flag }), list(ending), { body: 'frames' }),
+  survey: row(
+    3,
+    'Survey',
+    fields({ bases: pathSet, checkSignatures: flag, infos: blob }),
+    list(fields({ number: u64, standing })),
+  ),
+  digest: row(4, 'Digest', fields({ numbers: indices }), blob),
+  rebuild: row(
+    5,
+    'Rebuild',
+    fields({ numbers: indices, whole: indices, checkSignatures: flag, realisations: list(realisation) }),
+    list(fields({ number: u64, ending })),
+    { body: 'frames' },
+  ),
   addSignatures: row(6, 'AddSignatures', fields({ path, narHash: sha256, signatures }), nothing),
   addRoot: row(7, 'AddRoot', fields({ link: text, path }), nothing),
-  setProfile: row(8, 'SetProfile', fields({ profile: text, path }), text),
+  setProfile: row(8, 'SetProfile', fields({ profile: text, path }), optional(text)),
   query: row(9, 'Query', fields({ paths: pathSet }), list(pathInfo)),
+  realisations: row(10, 'Realisations', fields({ paths: pathSet }), list(realisation)),
   closure: row(
-    10,
+    11,
     'Closure',
-    fields({ roots: pathSet, candidates: list(candidate), inventory: blob }),
+    fields({ roots: pathSet, candidates: list(candidate), tools: list(text) }),
     fields({ bases: pathSet, infos: blob }),
   ),
-  send: row(11, 'Send', fields({ paths: pathSet, whole: pathSet }), nothing, { answer: 'frames' }),
+  send: row(12, 'Send', fields({ numbers: indices, whole: indices }), nothing, { answer: 'frames' }),
 };
 
 /** Rows by number. */

@@ -108,7 +108,7 @@ const ending: Codec<Ending> = fields<Ending>({
 });
 
 /** As JSON, the form that both kinds have. */
-const realisation: Codec<Realisation> = textual(parseRealisation, formatRealisation);
+const realisation: Codec<Realisation> = textual((value) => parseRealisation(value), formatRealisation);
 
 const sha256: Codec<Hash> = textual(
   (value) => parseHash(value, 'sha256'),

@@ -58,12 +58,14 @@ async function serveOne(
   const request = await op.request.get(reader, peer);
   const body = op.body === 'frames' ? readFramed(reader) : undefined;
   const frames = op.answer === 'frames' ? new FrameWriter(output) : undefined;
-  const out = new ByteWriter();
+  let out = new ByteWriter();
   try {
     if (!handler) throw new NarrowError('refused', `${op.name} is not allowed here`);
     const answer = await handler(request, body ?? [], async (chunk) => frames?.write(chunk));
     putAnswer(out, op.reply, answer, peer);
   } catch (error) {
+    // without what was written of an answer
+    out = new ByteWriter();
     putFailure(out, error, peer);
   }
   // the next request stands behind the rest of the body

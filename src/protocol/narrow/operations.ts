@@ -9,7 +9,7 @@ import type { Realisation } from '../../model/realisation.ts';
 import { encodeHash, parseHash } from '../../model/hash.ts';
 import type { Codec } from '../codec/codec.ts';
 import { blob, fields, flag, list, mapped, nothing, optional, text, textual, u64 } from '../codec/codec.ts';
-import { pathInfo, signatures } from '../codec/path-info.ts';
+import { bulkInfo, signatures } from '../codec/path-info.ts';
 import { path, pathSet } from '../codec/store-path.ts';
 import type { NarrowError } from '../../errors.ts';
 import { indices } from './indices.ts';
@@ -75,7 +75,7 @@ const offer: Codec<Offer> = fields<Offer>({
 const standing: Codec<Standing> = {
   put(out, value, peer) {
     out.u64(['missing', 'valid', 'refused'].indexOf(value.status));
-    if (value.status === 'valid') pathInfo.put(out, value.info, peer);
+    if (value.status === 'valid') bulkInfo.put(out, value.info, peer);
     if (value.status !== 'refused') return;
     text.put(out, value.why, peer);
     optional(text).put(out, value.hint, peer);
@@ -85,7 +85,7 @@ const standing: Codec<Standing> = {
       case 0:
         return { status: 'missing' };
       case 1:
-        return { status: 'valid', info: await pathInfo.get(input, peer) };
+        return { status: 'valid', info: await bulkInfo.get(input, peer) };
       default:
         return {
           status: 'refused',
@@ -202,7 +202,7 @@ export const narrowOperations: NarrowTable = {
   addSignatures: row(6, 'AddSignatures', fields({ path, narHash: sha256, signatures }), nothing),
   addRoot: row(7, 'AddRoot', fields({ link: text, path }), nothing),
   setProfile: row(8, 'SetProfile', fields({ profile: text, path }), optional(text)),
-  query: row(9, 'Query', fields({ paths: pathSet }), list(pathInfo)),
+  query: row(9, 'Query', fields({ paths: pathSet }), list(bulkInfo)),
   realisations: row(10, 'Realisations', fields({ paths: pathSet }), list(realisation)),
   closure: row(
     11,

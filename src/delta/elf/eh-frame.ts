@@ -1,0 +1,116 @@
+// Unwind tables: where each function's frame begins, which exception table it has, and the sorted table of .eh_frame_hdr.
+// Layout: Linux Standard Base, chapter on exception frames; pointer encodings of DWARF.
+
+import { kinds } from './kinds.ts';
+import { clip, isMapped } from './search.ts';
+import type { Search } from './search.ts';
+import type { Section } from './sections.ts';
+
+/** How pointers are written: the low bits say the size, the high ones what they count from. */
+const encodings = { self4: 0x1b, omitted: 0xff } as const;
+const headerEncodings = 0x3b031b01;
+
+/** What a common part says of the frames that name it. */
+interface Common {
+  readonly pointer: number;
+  readonly exceptions: number;
+}
+
+const usual: Common = { pointer: encodings.self4, exceptions: encodings.self4 };
+const maxCommons = 4096;
+
+/** .eh_frame: a sequence of common parts and frames. */
+export function findFrames(search: Search, section: Section): void {
+  const { view, list, image, marks } = search;
+  const { start, end, shift } = clip(search, section, 4);
+  const commons = new Map<number, Common>();
+  let at = section.offset < search.from ? firstFrame(search, start, end) : start;
+  while (at + 12 <= end) {
+    const length = view.getUint32(at, true);
+    const id = view.getUint32(at + 4, true);
+    const next = at + 4 + length;
+    if (length < 8 || next > end) {
+      if (length !== 0) return;
+      at += 4;
+      continue;
+    }
+    if (id === 0) {
+      if (commons.size < maxCommons) commons.set(at, readCommon(search, at, next, shift));
+    } else {
+      const common = commons.get(at + 4 - id) ?? usual;
+      list.push(at + 4, kinds.back, at + 4 + shift - id);
+      if (common.pointer === encodings.self4 && next - at >= 17) {
+        const begin = at + 8 + view.getInt32(at + 8, true) + shift;
+        if (isMapped(image, begin)) list.push(at + 8, kinds.relativeSelf, begin);
+        if (common.exceptions === encodings.self4 && search.bytes[at + 16] === 4 && next - at >= 21) {
+          const table = at + 17 + view.getInt32(at + 17, true) + shift;
+          if (isMapped(image, table) && table !== at + 17 + shift) {
+            list.push(at + 17, kinds.relativeSelf, table);
+            marks.add(table);
+          }
+        }
+      }
+    }
+    at = next;
+  }
+}
+
+/** Into step with frames in the middle: three in a row that lead to each other. */
+function firstFrame({ view }: Search, start: number, end: number): number {
+  for (let at = start; at + 12 <= end; at += 4) {
+    let next = at;
+    let row = 0;
+    for (; row < 3 && next + 12 <= end; row++) {
+      const length = view.getUint32(next, true);
+      if (length < 12 || length > 0xffff || length % 4 !== 0 || view.getUint32(next + 4, true) > 0x7ffffff) break;
+      next += 4 + length;
+    }
+    if (row === 3) return at;
+  }
+  return end;
+}
+
+/** The augmentation string says which bytes follow: pointer to a personality routine, then encodings. */
+function readCommon({ bytes, view, list, image }: Search, at: number, end: number, shift: number): Common {
+  let next = at + 9;
+  if (bytes[next] !== 0x7a) return usual;
+  const text = next + 1;
+  while (next < end && bytes[next] !== 0) next++;
+  const textEnd = next++;
+  for (let numbers = 0; numbers < 4; numbers++) {
+    while (next < end && bytes[next]! >= 128) next++;
+    next++;
+  }
+  let pointer: number = usual.pointer;
+  let exceptions: number = encodings.omitted;
+  for (let i = text; i < textEnd && next < end; i++) {
+    const letter = bytes[i];
+    if (letter === 0x52) pointer = bytes[next++]!;
+    else if (letter === 0x4c) exceptions = bytes[next++]!;
+    else if (letter === 0x50) {
+      if ((bytes[next]! & 0x7f) !== encodings.self4 || next + 5 > end) break;
+      const target = next + 1 + view.getInt32(next + 1, true) + shift;
+      if (isMapped(image, target)) list.push(next + 1, kinds.relativeSelf, target);
+      next += 5;
+    }
+  }
+  return { pointer, exceptions };
+}
+
+/** .eh_frame_hdr: pairs of a function's begin and its frame, both from the section's first byte. */
+export function findFrameTable(search: Search, section: Section): void {
+  const { view, list, image } = search;
+  const { start, end, shift } = clip(search, section, 4);
+  let at = start;
+  if (section.offset >= search.from) {
+    if (end - start < 12 || view.getUint32(start, true) !== headerEncodings) return;
+    list.push(start + 4, kinds.relativeSelf, start + 4 + view.getInt32(start + 4, true) + shift);
+    at = start + 12;
+  }
+  const base = list.baseAt(section.address);
+  if (base === 0) return;
+  for (; at + 4 <= end; at += 4) {
+    const target = section.address + view.getInt32(at, true);
+    if (isMapped(image, target)) list.push(at, kinds.based, target, base);
+  }
+}

@@ -1,0 +1,176 @@
+// Tables for the dynamic linker and the section headers: entries of fixed size that hold addresses, offsets into string
+// tables and numbers of symbols. Layout: System V ABI, and the GNU extensions for hashes, versions and relative relocations.
+
+import { kinds } from './kinds.ts';
+import { clip, isMapped } from './search.ts';
+import type { Search } from './search.ts';
+import type { Section } from './sections.ts';
+import { unsigned64 } from './segments.ts';
+
+/** Relocations whose addend is an address: relative and indirect relative, by machine; then those of linkage tables. */
+const relocationTypes = {
+  'x86-64': { relative: 8, indirect: 37, jumpSlot: 7 },
+  aarch64: { relative: 1027, indirect: 1032, jumpSlot: 1026 },
+} as const;
+
+/** .rela.dyn and .rela.plt; marks the words that hold addresses. */
+export function findRelocations(search: Search, section: Section): void {
+  const { view, list, marks, image } = search;
+  const { start, end } = clip(search, section, 24);
+  const { relative, indirect, jumpSlot } = relocationTypes[image.machine];
+  const base = section.linked === 0 ? 0 : list.baseAt(section.linked);
+  for (let at = start; at < end; at += 24) {
+    const place = unsigned64(view, at);
+    if (isMapped(image, place)) list.push(at, kinds.absolute64, place);
+    const type = view.getUint32(at + 8, true);
+    const symbol = view.getUint32(at + 12, true);
+    if (symbol !== 0 && base !== 0) list.push(at + 12, kinds.entry24, section.linked + symbol * 24, base);
+    if (type === relative || type === indirect) {
+      const addend = unsigned64(view, at + 16);
+      if (isMapped(image, addend)) list.push(at + 16, kinds.absolute64, addend);
+      marks.add(place);
+    } else if (type === jumpSlot) marks.add(place);
+  }
+}
+
+/** .relr.dyn: an even entry is an address, an odd one says which of the next 63 words hold addresses too. */
+export function findRelativeRelocations(search: Search, section: Section): void {
+  const { view, list, marks, image } = search;
+  const { start, end } = clip(search, section, 8);
+  let place = 0;
+  for (let at = start; at < end; at += 8) {
+    const low = view.getUint32(at, true);
+    if ((low & 1) === 0) {
+      place = unsigned64(view, at);
+      if (!isMapped(image, place)) continue;
+      list.push(at, kinds.absolute64, place);
+      marks.add(place);
+      place += 8;
+      continue;
+    }
+    const high = view.getUint32(at + 4, true);
+    for (let bit = 1; bit < 64; bit++)
+      if (((bit < 32 ? low >>> bit : high >>> (bit - 32)) & 1) !== 0) marks.add(place + (bit - 1) * 8);
+    place += 63 * 8;
+  }
+}
+
+const symbolTypes = { threadLocal: 6 } as const;
+const reservedSections = 0xff00;
+
+/** .dynsym and .symtab. */
+export function findSymbols(search: Search, section: Section): void {
+  const { view, list, image, bytes } = search;
+  const { start, end } = clip(search, section, 24);
+  const base = section.linked === 0 ? 0 : list.baseAt(section.linked);
+  for (let at = start; at < end; at += 24) {
+    const name = view.getInt32(at, true);
+    if (name > 0 && base !== 0) list.push(at, kinds.based, section.linked + name, base);
+    const value = unsigned64(view, at + 8);
+    if (value === 0 || view.getUint16(at + 6, true) >= reservedSections) continue;
+    if ((bytes[at + 4]! & 15) !== symbolTypes.threadLocal && isMapped(image, value))
+      list.push(at + 8, kinds.absolute64, value);
+  }
+}
+
+/** Tags of .dynamic whose values are addresses, and those whose values are offsets into the string table. */
+const addressTags: ReadonlySet<number> = new Set([
+  3, 4, 5, 6, 7, 12, 13, 17, 23, 25, 26, 32, 36, 0x6ffffef5, 0x6ffffff0, 0x6ffffffc, 0x6ffffffe,
+]);
+const stringTags: ReadonlySet<number> = new Set([1, 14, 15, 29, 0x7ffffffd, 0x7fffffff]);
+
+/** .dynamic */
+export function findDynamic(search: Search, section: Section): void {
+  const { view, list, image } = search;
+  const { start, end } = clip(search, section, 16);
+  const base = section.linked === 0 ? 0 : list.baseAt(section.linked);
+  for (let at = start; at < end; at += 16) {
+    const tag = view.getUint32(at, true);
+    const value = unsigned64(view, at + 8);
+    if (addressTags.has(tag) && isMapped(image, value)) list.push(at + 8, kinds.absolute64, value);
+    else if (stringTags.has(tag) && base !== 0 && value < 2 ** 31)
+      list.push(at + 8, kinds.based, section.linked + value, base);
+  }
+}
+
+/** Buckets of .gnu.hash: numbers of symbols. */
+export function findGnuHash(search: Search, section: Section): void {
+  const { view } = search;
+  const { start, end } = clip(search, section, 4);
+  // The head says where the buckets are, so a window that begins later sees none.
+  if (section.offset < search.from || end - start < 16) return;
+  const buckets = start + 16 + view.getUint32(start + 8, true) * 8;
+  numbersOfSymbols(search, section, start + 4, start + 8);
+  numbersOfSymbols(search, section, buckets, Math.min(end, buckets + view.getUint32(start, true) * 4));
+}
+
+/** Buckets and chains of .hash. */
+export function findHash(search: Search, section: Section): void {
+  const { start, end } = clip(search, section, 4);
+  numbersOfSymbols(search, section, section.offset < search.from ? start : start + 8, end);
+}
+
+function numbersOfSymbols({ view, list }: Search, section: Section, from: number, to: number): void {
+  if (section.linked === 0) return;
+  const base = list.baseAt(section.linked);
+  for (let at = from; at + 4 <= to; at += 4) {
+    const symbol = view.getUint32(at, true);
+    if (symbol !== 0 && base !== 0) list.push(at, kinds.entry24, section.linked + symbol * 24, base);
+  }
+}
+
+/** Versions are two-level lists: where the name is, where the first name below is and where the next entry. */
+interface VersionLayout {
+  readonly size: number;
+  /** Offset of the name, none in definitions. */
+  readonly name: number | undefined;
+  readonly first: number;
+  readonly next: number;
+  readonly inner: { readonly size: number; readonly name: number; readonly next: number };
+}
+
+const versionLayouts = {
+  versionNeeds: { size: 16, name: 4, first: 8, next: 12, inner: { size: 16, name: 8, next: 12 } },
+  versionDefinitions: { size: 20, name: undefined, first: 12, next: 16, inner: { size: 8, name: 0, next: 4 } },
+} as const;
+
+/** .gnu.version_r and .gnu.version_d */
+export function findVersions(search: Search, section: Section, role: keyof typeof versionLayouts): void {
+  const { view, list } = search;
+  const layout: VersionLayout = versionLayouts[role];
+  const { start, end } = clip(search, section, 4);
+  if (section.offset < search.from || section.linked === 0) return;
+  const base = list.baseAt(section.linked);
+  let last = start - 1;
+  const pushName = (at: number): void => {
+    if (at <= last || base === 0) return;
+    last = at + 3;
+    list.push(at, kinds.based, section.linked + view.getUint32(at, true), base);
+  };
+  // Every entry lies behind the one before: an entry's names are between it and the next, so all ends with the section.
+  for (let entry = start; entry + layout.size <= end;) {
+    if (layout.name !== undefined) pushName(entry + layout.name);
+    const step = view.getUint32(entry + layout.next, true);
+    const stop = step === 0 ? end : Math.min(end, entry + step);
+    for (let at = entry + view.getUint32(entry + layout.first, true); at + layout.inner.size <= stop;) {
+      pushName(at + layout.inner.name);
+      const next = view.getUint32(at + layout.inner.next, true);
+      if (next < layout.inner.size) break;
+      at += next;
+    }
+    if (step < layout.size) break;
+    entry += step;
+  }
+}
+
+/** Addresses and file offsets in the table of section headers. */
+export function findSectionHeaders(search: Search, section: Section): void {
+  const { view, list, image } = search;
+  const { start, end } = clip(search, section, 64);
+  for (let at = start; at < end; at += 64) {
+    const address = unsigned64(view, at + 16);
+    if (address !== 0 && isMapped(image, address)) list.push(at + 16, kinds.absolute64, address);
+    const offset = unsigned64(view, at + 24);
+    if (offset !== 0 && offset < 2 ** 48) list.push(at + 24, kinds.fileOffset, image.addressOf(offset));
+  }
+}

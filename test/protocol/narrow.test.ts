@@ -156,11 +156,13 @@ test('what a handler throws answers that request alone', async () => {
 });
 
 test('numbers of paths come back, all of a list in a few bytes', () => {
-  const sets = fc.uniqueArray(fc.nat(5000)).map((set) => set.sort((a, b) => a - b));
+  const sets = fc.oneof(
+    fc.uniqueArray(fc.nat(5000)).map((set) => set.sort((a, b) => a - b)),
+    fc.array(fc.nat(5000)),
+  );
   fc.assert(fc.property(sets, (numbers) => assert.deepEqual(unpackIndices(packIndices(numbers)), numbers)));
   assert.equal(packIndices(Array.from({ length: 10_000 }, (_, i) => i)).length, 3);
-  assert.throws(() => packIndices([2, 1]), RangeError);
-  assert.throws(() => unpackIndices(Buffer.from('00ffffff7f', 'hex')), /numbers below/);
+  assert.throws(() => unpackIndices(Buffer.from('00feffff7f', 'hex')), /numbers below/);
   assert.throws(() => unpackIndices(Buffer.of(0)), /expected a number/);
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 6 }), (bytes) => {

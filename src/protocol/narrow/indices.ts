@@ -1,5 +1,5 @@
-// Numbers of paths out of a list, in ascending order: how many are left out, how many follow each other, and so on, as LEB128
-// varints. All of a list are two bytes, whatever its length.
+// Numbers of paths out of a list, in any order: how far to go on (zigzag-coded), how many follow each other, and so on, as
+// LEB128 varints. All of a list are a few bytes, whatever its length.
 
 import { formatError } from '../../errors.ts';
 import type { Codec } from '../codec/codec.ts';
@@ -10,16 +10,14 @@ const mostPaths = 1 << 24;
 
 export const indices: Codec<readonly number[]> = mapped(blob, unpackIndices, packIndices);
 
-/** Throws RangeError unless they ascend. */
 export function packIndices(numbers: readonly number[]): Uint8Array {
   const bytes: number[] = [];
   let next = 0;
   for (let at = 0; at < numbers.length;) {
     const first = numbers[at]!;
-    if (first < next) throw new RangeError('numbers must ascend');
     let end = at + 1;
     while (end < numbers.length && numbers[end] === numbers[end - 1]! + 1) end++;
-    varint(bytes, first - next);
+    varint(bytes, first < next ? 2 * (next - first) - 1 : 2 * (first - next));
     varint(bytes, end - at);
     next = first + end - at;
     at = end;
@@ -43,9 +41,10 @@ export function unpackIndices(bytes: Uint8Array): number[] {
     throw formatError('numbers of paths', { offset: at }, { expected: 'a number below 2^28', got: 'another' });
   };
   while (at < bytes.length) {
-    next += read();
+    const step = read();
+    next += step % 2 === 0 ? step / 2 : -(step + 1) / 2;
     const run = read();
-    if (next + run > mostPaths) {
+    if (next < 0 || next + run > mostPaths || numbers.length + run > mostPaths) {
       throw formatError(
         'numbers of paths',
         { offset: at },

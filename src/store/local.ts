@@ -80,7 +80,7 @@ export class LocalStore implements RootedStore {
   readonly url: string;
   readonly storeDir: StoreDir;
   readonly directories: LocalDirectories;
-  readonly abilities: Abilities = { ranges: false, encodings: false, trusted: false, priority: 0 };
+  readonly abilities: Abilities = { ranges: false, encodings: false, trusted: false, nearby: true, priority: 0 };
   readonly #options: LocalOptions;
   readonly #database: Database;
   readonly #queries: Queries;

@@ -38,7 +38,7 @@ interface Entry {
 class MemoryStore implements WritableStore {
   readonly url = 'memory:';
   readonly storeDir: StoreDir;
-  readonly abilities: Abilities = { ranges: true, encodings: false, trusted: false, priority: 0 };
+  readonly abilities: Abilities = { ranges: true, encodings: false, trusted: false, nearby: true, priority: 0 };
   readonly #trustedKeys: TrustedKeys | undefined;
   readonly #entries = new Map<StorePath, Entry>();
   readonly #realisations = new Map<string, Realisation>();

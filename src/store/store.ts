@@ -21,6 +21,8 @@ export interface Abilities {
   readonly trusted: boolean;
   /** It signs what is added with keys of its own. */
   readonly signs?: boolean;
+  /** Its files lie on this machine: trees answer at once. */
+  readonly nearby?: boolean;
   /** Where the bytes come from, for the order of several sources: smaller is asked first. */
   readonly priority: number;
 }

@@ -9,9 +9,10 @@ build: narrow
 narrow: dist/stamp scripts/launcher.sh
 	@install -m 755 scripts/launcher.sh $@
 
-dist/stamp: .build/deps $(shell find src -name '*.ts') tsconfig.json tsconfig.build.json
+dist/stamp: .build/deps $(shell find src -name '*.ts') scripts/bundle.ts tsconfig.json tsconfig.build.json
 	@rm -rf dist
 	@$(NODE) node_modules/typescript/bin/tsc -p tsconfig.build.json
+	@$(NODE) scripts/bundle.ts
 	@touch $@
 
 .build/deps: package.json package-lock.json .node-version scripts/node.sh

@@ -53,22 +53,34 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** The program with every command named, and the one that `args` calls defined whole. */
+/**
+ * The program with the command that `args` calls defined whole. Where that is not the first word (`narrow --help`, `narrow help
+ * copy`), every command is named beside it.
+ */
 export async function programFor(args: readonly string[], context: Context): Promise<Command> {
-  const { version } = await import('./version.ts');
   const program = new Command('narrow')
-    .description('Moves Nix store closures to the machines that need them.')
-    .version(version(), '-V, --version')
-    .helpCommand('help [command]', 'show what a command does')
-    .addHelpText('after', footer)
     .configureOutput({ writeErr: (text) => context.say(text.trimEnd()), outputError: () => {} })
     .exitOverride();
-  const wanted = args.filter((arg) => !arg.startsWith('-') && arg !== 'help')[0];
-  for (const [name, { summary, load }] of Object.entries(commands)) {
+  const wanted = args.find((arg) => !arg.startsWith('-') && arg !== 'help');
+  const all = Object.keys(commands);
+  const alone = args[0] !== undefined && all.includes(args[0]);
+  if (!alone) await describeProgram(program);
+  for (const name of alone ? [args[0]!] : all) {
+    const { summary, load } = commands[name]!;
     const command = program.command(name).summary(summary).copyInheritedSettings(program);
     if (name === wanted) (await load()).define(command, context);
   }
   return program;
+}
+
+/** What `narrow` alone answers to. */
+async function describeProgram(program: Command): Promise<void> {
+  const { version } = await import('./version.ts');
+  program
+    .description('Moves Nix store closures to the machines that need them.')
+    .version(version(), '-V, --version')
+    .helpCommand('help [command]', 'show what a command does')
+    .addHelpText('after', footer);
 }
 
 const footer = `

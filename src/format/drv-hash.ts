@@ -33,7 +33,6 @@ export interface HashModulo {
 
 /** Loads at once while the closure is gathered. */
 const loadsAtOnce = 16;
-const impureHash = Buffer.from(hashBytes('impure').bytes).toString('hex');
 const noDynamic: ReadonlyMap<string, InputNode> = new Map();
 
 /** Computes and remembers hashes; one for a whole closure. Inputs of fixed-output derivations are never loaded. */
@@ -135,7 +134,7 @@ export class DerivationHasher {
       const path = printStorePath(this.#storeDir, out.path);
       return { hash: Buffer.from(fixedOutputDigest(out.ca, path)).toString('hex'), deferred: false, fixed: true };
     }
-    if (kind === 'impure') return { hash: impureHash, deferred: true, fixed: false };
+    if (kind === 'impure') return { hash: sha256('impure' as ByteString), deferred: true, fixed: false };
     const { text, deferred } = this.#textOf(drv);
     const hash = text === undefined ? undefined : sha256(text);
     return { hash, deferred: deferred || kind !== 'input-addressed', fixed: false };

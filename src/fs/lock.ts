@@ -21,12 +21,13 @@ const PATIENCE = 1000;
 
 /** Waits until `attempt` gives something other than undefined. */
 export async function poll<T>(attempt: () => T | undefined, { signal, onWait }: LockOptions = {}): Promise<T> {
-  const start = performance.now();
+  let start: number | undefined;
   let told = false;
   for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
     signal?.throwIfAborted();
     const result = attempt();
     if (result !== undefined) return result;
+    start ??= performance.now();
     await sleep(pause, undefined, { signal });
     if (told || performance.now() - start < PATIENCE) continue;
     told = true;

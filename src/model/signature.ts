@@ -48,9 +48,16 @@ function splitNamed(
   return { name, bytes, encoded };
 }
 
+/** OpenSSL is asked when the key is first used: most commands know whom they trust and never have to check it. */
 function publicKeyOf(name: string, bytes: Uint8Array): PublicKey {
-  const key = createPublicKey({ key: Buffer.concat([spkiPrefix, bytes]), format: 'der', type: 'spki' });
-  return { name, bytes, key };
+  let key: KeyObject | undefined;
+  return {
+    name,
+    bytes,
+    get key() {
+      return (key ??= createPublicKey({ key: Buffer.concat([spkiPrefix, bytes]), format: 'der', type: 'spki' }));
+    },
+  };
 }
 
 function secretKeyOf(name: string, seed: Uint8Array): SecretKey {

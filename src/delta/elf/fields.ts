@@ -58,8 +58,9 @@ export function findFields(bytes: Uint8Array, image: ElfImage, from = 0): Fields
 
 function findInCode(search: Search, section: Section): void {
   const { start, end, shift } = clip(search, section, 1);
+  const relocations = section.role === 'procedureLinkage' ? section.linked : 0;
   if (search.image.machine === 'x86-64')
-    sweepCode(search.bytes, { from: start, to: end, shift }, search.image, search.list, search.marks);
+    sweepCode(search.bytes, { from: start, to: end, shift, relocations }, search.image, search.list, search.marks);
 }
 
 function findInConstants(search: Search, section: Section): void {

@@ -14,10 +14,10 @@ export const kinds = {
   relativeSelf: 5,
   /** 32 bits, counted back from the field (a frame's pointer to its common part). */
   back: 6,
-  /** 8 bits, signed, from the end of the field: short jumps. */
-  short: 7,
   absolute32: 8,
   absolute64: 9,
+  /** As absolute64: where a relocation applies. */
+  word: 13,
   /** 32 bits, signed, from the base. */
   based: 10,
   /** 32 bits: number of an entry of 24 bytes in the table at the base. */
@@ -39,11 +39,9 @@ export const kinds = {
   low12x16: 25,
 } as const;
 
-const wide: ReadonlySet<number> = new Set([kinds.absolute64, kinds.fileOffset]);
-
-/** Bytes of a field. */
+/** Bytes of a field: 4 or 8. */
 export function widthOf(kind: number): number {
-  return kind === kinds.short ? 1 : wide.has(kind) ? 8 : 4;
+  return kind === kinds.absolute64 || kind === kinds.word || kind === kinds.fileOffset ? 8 : 4;
 }
 
 const two32 = 2 ** 32;
@@ -74,11 +72,10 @@ export function putField(
       return putSigned32(bytes, at, target - place);
     case kinds.back:
       return putUnsigned32(bytes, at, place - target);
-    case kinds.short:
-      return putSigned8(bytes, at, target - place - 1);
     case kinds.absolute32:
       return putUnsigned32(bytes, at, target);
     case kinds.absolute64:
+    case kinds.word:
       return putUnsigned64(bytes, at, target);
     case kinds.based:
       return putSigned32(bytes, at, target - base);
@@ -114,11 +111,10 @@ export function readTarget(
       return place + signed32(bytes, at);
     case kinds.back:
       return place - (signed32(bytes, at) >>> 0);
-    case kinds.short:
-      return place + 1 + ((bytes[at]! << 24) >> 24);
     case kinds.absolute32:
       return signed32(bytes, at) >>> 0;
     case kinds.absolute64:
+    case kinds.word:
       return unsigned64(bytes, at);
     case kinds.based:
       return base + signed32(bytes, at);
@@ -145,17 +141,10 @@ const bits: ReadonlyMap<number, readonly [shift: number, count: number]> = new M
 
 /** Replaces the bits of a field by those of a label; whole fields wherever the kind is not part of an instruction. */
 export function putLabel(bytes: Uint8Array, at: number, kind: number, label: number): void {
-  switch (widthOf(kind)) {
-    case 1:
-      bytes[at] = label;
-      return;
-    case 8:
-      putWord(bytes, at, label);
-      putWord(bytes, at + 4, 0);
-      return;
-    default:
-      putWord(bytes, at, kind < kinds.branch26 ? label : withBits(signed32(bytes, at), kind, label));
-  }
+  if (widthOf(kind) === 8) {
+    putWord(bytes, at, label);
+    putWord(bytes, at + 4, Math.imul(label, 0x9e3779b1));
+  } else putWord(bytes, at, kind < kinds.branch26 ? label : withBits(signed32(bytes, at), kind, label));
 }
 
 function withBits(word: number, kind: number, value: number): number {
@@ -239,12 +228,6 @@ function putWord(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 1] = value >> 8;
   bytes[at + 2] = value >> 16;
   bytes[at + 3] = value >> 24;
-}
-
-function putSigned8(bytes: Uint8Array, at: number, value: number): boolean {
-  if (!(value >= -128 && value < 128)) return false;
-  bytes[at] = value;
-  return true;
 }
 
 function putSigned32(bytes: Uint8Array, at: number, value: number): boolean {

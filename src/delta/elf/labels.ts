@@ -1,30 +1,106 @@
 // Labels for matching: code that only moved holds other addresses than before. With every field replaced by a number made of
-// the bytes at its target it looks the same again, and so does whatever else points to the same thing.
+// the bytes at its target it looks the same again, and so does whatever else points to the same thing. Only the encoder
+// makes labels, so they are no part of the format.
 
 import type { Fields } from './field-list.ts';
 import type { ElfImage } from './image.ts';
-import { putLabel } from './kinds.ts';
+import { kinds, putLabel, widthOf } from './kinds.ts';
+import type { Role, Section } from './sections.ts';
 
 /** Bytes at the target that make the label. */
 const labelSpan = 16;
 const outside = 0x5bd1e995;
 
+interface Canvas {
+  /** The bytes to match: all fields zero at first. */
+  readonly copy: Uint8Array;
+  readonly view: DataView;
+  readonly from: number;
+  readonly fields: Fields;
+  readonly labels: Int32Array;
+  readonly image: ElfImage;
+}
+
+/** Rows of fields: from the first to before the last. */
+interface Rows {
+  readonly first: number;
+  readonly end: number;
+}
+
+/**
+ * Labelled before the rest and in this order, so that what is only reached through a table is told apart by its name: a
+ * symbol's entry by its string, a relocated word by its symbol, a stub by the word it jumps through.
+ */
+const early: readonly Role[] = ['symbols', 'relocations', 'procedureLinkage'];
+
 /**
  * A copy of `bytes` (the image's file from offset `from` on) where each field is replaced by a label made of the bytes at its
- * target, fields there counted as zero. Targets without bytes at hand share a label.
+ * target, in which fields count as zero or as their labels. Targets without bytes at hand share a label.
  */
 export function labelled(bytes: Uint8Array, fields: Fields, image: ElfImage, from = 0): Uint8Array {
   const copy = new Uint8Array(bytes);
-  const { count, offset, kind, target } = fields;
-  for (let i = 0; i < count; i++) putLabel(copy, offset[i]!, kind[i]!, 0);
-  const labels = new Int32Array(count);
-  const view = new DataView(copy.buffer);
-  for (let i = 0; i < count; i++) {
-    const at = image.offsetOf(target[i]!) - from;
-    labels[i] = at >= 0 && at + labelSpan <= copy.length ? labelAt(view, at) : outside ^ kind[i]!;
-  }
-  for (let i = 0; i < count; i++) putLabel(copy, offset[i]!, kind[i]!, labels[i]!);
+  const labels = new Int32Array(fields.count);
+  const canvas: Canvas = { copy, view: new DataView(copy.buffer), from, fields, labels, image };
+  for (let i = 0; i < fields.count; i++) putLabel(copy, fields.offset[i]!, fields.kind[i]!, 0);
+  for (const role of early)
+    for (const section of image.sections) {
+      if (section.role !== role) continue;
+      const rows = rowsOf(canvas, section);
+      makeLabels(canvas, rows);
+      if (role === 'relocations') writeRelocations(canvas, rows);
+      else writeLabels(canvas, rows);
+    }
+  const rest = image.sections.filter(({ role }) => !early.includes(role)).map((section) => rowsOf(canvas, section));
+  for (const rows of rest) makeLabels(canvas, rows);
+  for (const rows of rest) writeLabels(canvas, rows);
   return copy;
+}
+
+function rowsOf({ fields, from }: Canvas, section: Section): Rows {
+  const rowAt = (place: number): number => {
+    let [low, high] = [0, fields.count];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (fields.offset[middle]! < place) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  return { first: rowAt(section.offset - from), end: rowAt(section.offset + section.size - from) };
+}
+
+function makeLabels({ view, from, fields, labels, image }: Canvas, { first, end }: Rows): void {
+  const { kind, target } = fields;
+  const last = view.byteLength - labelSpan;
+  for (let i = first; i < end; i++) {
+    const at = image.offsetOf(target[i]!) - from;
+    labels[i] = at >= 0 && at <= last ? labelAt(view, at) : outside ^ kind[i]!;
+  }
+}
+
+function writeLabels({ copy, fields, labels }: Canvas, { first, end }: Rows): void {
+  const { offset, kind } = fields;
+  for (let i = first; i < end; i++) putLabel(copy, offset[i]!, kind[i]!, labels[i]!);
+}
+
+/** A relocated word, and the relocation's own pointer to it, look like what the relocation says will be there. */
+function writeRelocations({ copy, from, fields, labels, image }: Canvas, { first, end }: Rows): void {
+  const { offset, kind, target } = fields;
+  let word = -1;
+  for (let i = first; i < end; i++) {
+    if (kind[i] === kinds.word) word = i;
+    else if (word >= 0 && offset[i]! - offset[word]! < 24) {
+      labels[word] = ~labels[i]!;
+      const at = image.offsetOf(target[word]!) - from;
+      if (at >= 0 && at + 8 <= copy.length && isZero(copy, at)) putLabel(copy, at, kinds.word, labels[i]!);
+    }
+  }
+  for (let i = first; i < end; i++) putLabel(copy, offset[i]!, kind[i]!, labels[i]!);
+}
+
+function isZero(bytes: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + widthOf(kinds.word); i++) if (bytes[i] !== 0) return false;
+  return true;
 }
 
 function labelAt(view: DataView, at: number): number {

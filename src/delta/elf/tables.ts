@@ -21,7 +21,7 @@ export function findRelocations(search: Search, section: Section): void {
   const base = section.linked === 0 ? 0 : list.baseAt(section.linked);
   for (let at = start; at < end; at += 24) {
     const place = unsigned64(view, at);
-    if (isMapped(image, place)) list.push(at, kinds.absolute64, place);
+    if (isMapped(image, place)) list.push(at, kinds.word, place);
     const type = view.getUint32(at + 8, true);
     const symbol = view.getUint32(at + 12, true);
     if (symbol !== 0 && base !== 0) list.push(at + 12, kinds.entry24, section.linked + symbol * 24, base);
@@ -43,7 +43,7 @@ export function findRelativeRelocations(search: Search, section: Section): void 
     if ((low & 1) === 0) {
       place = unsigned64(view, at);
       if (!isMapped(image, place)) continue;
-      list.push(at, kinds.absolute64, place);
+      list.push(at, kinds.word, place);
       marks.add(place);
       place += 8;
       continue;

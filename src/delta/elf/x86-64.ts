@@ -7,20 +7,23 @@ import { kinds } from './kinds.ts';
 import type { Marks } from './marks.ts';
 import { primary, secondary, traits } from './x86-64-opcodes.ts';
 
-/** How a prefix changes what follows. */
 interface CodePart {
   /** Offsets of the code within the bytes. */
   readonly from: number;
   readonly to: number;
   /** Added to an offset gives the address. */
   readonly shift: number;
+  /** Where it is the procedure linkage table: address of the relocations whose numbers its stubs push; else 0. */
+  readonly relocations: number;
 }
 
+const pushOpcode = 0x68;
 const fixedLow = 0x10000;
 
 /** Appends the fields of a run of code; marks in `tables` what a lea names, which may be a jump table. */
 export function sweepCode(bytes: Uint8Array, part: CodePart, image: ElfImage, list: FieldList, tables: Marks): void {
-  const { to, shift } = part;
+  const { to, shift, relocations } = part;
+  const relocationBase = relocations === 0 ? 0 : list.baseAt(relocations);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const { low, addressEnd } = image;
   const plainLow = image.fixed && low >= fixedLow ? low : Infinity;
@@ -136,6 +139,8 @@ export function sweepCode(bytes: Uint8Array, part: CodePart, image: ElfImage, li
         break;
       case traits.immediate32:
         if (!narrow && plainLow !== Infinity) pushPlain(view, at, to, plainLow, addressEnd, list);
+        else if (opcode === pushOpcode && relocationBase !== 0 && at + 4 <= to)
+          list.push(at, kinds.entry24, relocations + view.getUint32(at, true) * 24, relocationBase);
         at += narrow ? 2 : 4;
         break;
       case traits.immediate16:

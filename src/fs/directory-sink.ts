@@ -31,11 +31,11 @@ export const STORE_MTIME = 1;
 const CREATE = constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY | constants.O_NOFOLLOW;
 
 /** A sink that creates `root` (which must not exist; its parent must). `abort` removes what was created. */
-export function directorySink(root: string | Uint8Array, options: DirectorySinkOptions): TreeSink {
+export function directorySink(root: string | Uint8Array, options: DirectorySinkOptions): DirectorySink {
   return new DirectorySink(root, options.canonical);
 }
 
-class DirectorySink implements TreeSink {
+export class DirectorySink implements TreeSink {
   readonly #root: string | Uint8Array;
   readonly #canonical: boolean;
   readonly #umask: number = process.umask();
@@ -43,6 +43,8 @@ class DirectorySink implements TreeSink {
   /** Access time of what is created: Nix leaves it alone, and setting one time sets both. */
   readonly #now: number = Date.now() / 1000;
   #fd = -1;
+  /** Bytes written to it. */
+  #written = 0;
   #name = '' as ByteString;
   #created = false;
 
@@ -75,6 +77,7 @@ class DirectorySink implements TreeSink {
     const path = osPath(this.#walk.child(name));
     try {
       this.#fd = openSync(path, CREATE, mode);
+      this.#written = 0;
       this.#created = true;
       if (this.#canonical && (mode & this.#umask) !== 0) fchmodSync(this.#fd, mode);
     } catch (error) {
@@ -86,6 +89,7 @@ class DirectorySink implements TreeSink {
     try {
       let done = writeSync(this.#fd, chunk);
       while (done < chunk.length) done += writeSync(this.#fd, chunk, done);
+      this.#written += done;
     } catch (error) {
       throw this.#walk.error('write', this.#name, error);
     }
@@ -93,6 +97,7 @@ class DirectorySink implements TreeSink {
 
   closeRegular(): void {
     const fd = this.#fd;
+    if (fd === -1) return;
     try {
       if (this.#canonical) futimesSync(fd, this.#now, STORE_MTIME);
       this.#fd = -1;
@@ -100,6 +105,13 @@ class DirectorySink implements TreeSink {
     } catch (error) {
       throw this.#walk.error('write', this.#name, error);
     }
+  }
+
+  /** The rest of the open file's contents is the caller's to write, who closes it, too. Only where files are left plain. */
+  takeOver(): { readonly fd: number; readonly name: string; readonly at: number } {
+    const fd = this.#fd;
+    this.#fd = -1;
+    return { fd, name: this.#walk.text(this.#name), at: this.#written };
   }
 
   symlink(name: ByteString, target: ByteString): void {

@@ -10,12 +10,19 @@ import { ioError } from '../errors.ts';
 /** Files are read by this much, in bytes. */
 const READ_SIZE = 256 * 1024;
 
+/** An input that is a regular file, open as `fd`. */
+export interface InputFile {
+  readonly fd: number;
+  readonly size: number;
+  range(offset: number, length: number): ByteSource;
+}
+
 /** An opened input. */
 export interface Input extends AsyncDisposable {
   /** What it is called in errors. */
   readonly name: string;
   /** Set for regular files: bytes there are; the parts of it can be read in any order, any number of times. */
-  readonly file: { readonly size: number; range(offset: number, length: number): ByteSource } | undefined;
+  readonly file: InputFile | undefined;
   /** All of it, from its start. A pipe can be read once only. */
   read(): ByteSource;
 }
@@ -36,7 +43,11 @@ async function openFile(path: string, name: string): Promise<Input> {
   const handle = await attempt('open', name, () => open(path, constants.O_RDONLY));
   const stats = await attempt('inspect', name, () => handle.stat());
   const file = stats.isFile()
-    ? { size: stats.size, range: (offset: number, length: number) => chunksOf(handle, name, offset, length) }
+    ? {
+        fd: handle.fd,
+        size: stats.size,
+        range: (offset: number, length: number) => chunksOf(handle, name, offset, length),
+      }
     : undefined;
   return {
     name,

@@ -4,9 +4,10 @@ import type { Command } from 'commander';
 import { bytesFrom, displayBytes } from '../../bytes/byte-string.ts';
 import type { ByteString } from '../../bytes/byte-string.ts';
 import { hashing } from '../../bytes/hash.ts';
+import { collect } from '../../bytes/source.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { NarrowError } from '../../errors.ts';
-import { decodeGuessed } from '../../format/guess-encoding.ts';
+import { decodeGuessed, guessEncoding } from '../../format/guess-encoding.ts';
 import { catNar } from '../../format/nar/cat.ts';
 import { listTree } from '../../format/nar/list-tree.ts';
 import { formatListing } from '../../format/nar/listing-json.ts';
@@ -18,6 +19,8 @@ import { noVisitor } from '../../format/nar/tree.ts';
 import { readNar, unpackNar } from '../../format/nar/unpack.ts';
 import { directorySink } from '../../fs/directory-sink.ts';
 import { openInput } from '../../fs/input.ts';
+import type { InputFile } from '../../fs/input.ts';
+import { unpackFile } from '../../fs/unpack-file.ts';
 import { expectNoTerminal, writeOut } from '../binary-out.ts';
 import type { Context } from '../context.ts';
 import { expectInput } from '../expect-input.ts';
@@ -105,8 +108,16 @@ async function unpack(
 ): Promise<void> {
   expectInput(file, 'the NAR');
   await using input = await openInput(file, signal);
-  const nar = decodeGuessed(input.read(), { name: input.name, encoding, signal });
-  await unpackNar(stoppable(nar, signal), directorySink(path, { canonical: false }), { name: input.name });
+  const { name } = input;
+  const sink = directorySink(path, { canonical: false });
+  if (input.file && (encoding ?? (await fileEncoding(input.file, name))) === 'none')
+    return await unpackFile({ ...input.file, name }, sink, signal);
+  const nar = decodeGuessed(input.read(), { name, encoding, signal });
+  await unpackNar(stoppable(nar, signal), sink, { name });
+}
+
+async function fileEncoding(file: InputFile, name: string): Promise<string> {
+  return guessEncoding(await collect(file.range(0, 6)), name);
 }
 
 async function* stoppable(source: ByteSource, signal: AbortSignal): AsyncGenerator<Uint8Array> {

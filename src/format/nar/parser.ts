@@ -111,6 +111,19 @@ export class NarParser {
     return this.#base + this.#heldSize;
   }
 
+  /** How many bytes of a file's contents come next: all of them may go past the parser, see {@link skip}. */
+  get contentsAhead(): number {
+    return this.#state === DATA ? this.#left : 0;
+  }
+
+  /** Takes notice that `contentsAhead` bytes got to the visitor on another way. */
+  skip(count: number): void {
+    if (count !== this.contentsAhead) throw new RangeError(`${this.contentsAhead} bytes are ahead, not ${count}`);
+    this.#base += count;
+    this.#left = 0;
+    if (this.#state === DATA) this.#state = DATA_PADDING;
+  }
+
   /** Parses `chunk`; tells how many of its bytes belong to the NAR: all of them, unless it ended within. */
   push(chunk: Uint8Array): number {
     let at = 0;

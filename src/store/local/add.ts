@@ -1,7 +1,7 @@
 // Adding: several paths at once are unpacked, each under its lock and a temporary root, and registered after their references.
 
-import { readFileSync } from 'node:fs';
 import { NarrowError, isNarrowError } from '../../errors.ts';
+import { descriptorLimit } from '../../fs/descriptors.ts';
 import { DeletedLock } from '../../fs/lock.ts';
 import { formatHash } from '../../model/hash.ts';
 import { isDerivationPath, printStorePath } from '../../model/store-path.ts';
@@ -41,15 +41,6 @@ const RESERVED_DESCRIPTORS = 44;
 export function heldPaths(): number {
   const spare = descriptorLimit() - RESERVED_DESCRIPTORS;
   return Math.max(PIPELINES, Math.min(MOST_HELD, Math.floor(spare / 2)));
-}
-
-function descriptorLimit(): number {
-  try {
-    return Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 1024);
-  } catch {
-    // Without /proc the usual limit is as good a guess.
-    return 1024;
-  }
 }
 
 type Result = { readonly ok: true } | { readonly ok: false; readonly error: Error };

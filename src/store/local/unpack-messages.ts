@@ -1,7 +1,6 @@
 // What passes between the thread that owns a store and one that unpacks for it. Bytes do not: they lie in shared slots.
 
-import { NarrowError } from '../../errors.ts';
-import type { ErrorCode } from '../../errors.ts';
+import type { CrossingError } from '../../fs/crossing-error.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import type { Intake } from '../intake.ts';
 
@@ -36,26 +35,3 @@ export type Report =
   | { readonly type: 'free'; readonly slot: number }
   | { readonly type: 'done'; readonly job: number; readonly intake: Intake }
   | { readonly type: 'failed'; readonly job: number; readonly error: CrossingError };
-
-/** An error on its way: structured cloning keeps only what every Error has. */
-export interface CrossingError {
-  readonly error: unknown;
-  readonly details?: {
-    readonly code: ErrorCode;
-    readonly hint: string | undefined;
-    readonly data: NarrowError['data'];
-  };
-}
-
-export function packError(error: unknown): CrossingError {
-  if (!(error instanceof NarrowError)) return { error };
-  const { code, hint, data } = error;
-  return { error, details: { code, hint, data } };
-}
-
-/** The error as it was thrown: class, code, hint, data, stack; of its cause what every Error has. */
-export function unpackError({ error, details }: CrossingError): unknown {
-  if (!details || !(error instanceof Error)) return error;
-  const whole = new NarrowError(details.code, error.message, { ...details, cause: error.cause });
-  return Object.assign(whole, { stack: error.stack });
-}

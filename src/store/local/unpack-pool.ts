@@ -7,12 +7,13 @@ import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { decodableEncodings } from '../../format/compression.ts';
+import { unpackError } from '../../fs/crossing-error.ts';
 import type { Intake } from '../intake.ts';
 import type { Item } from '../store.ts';
 import type { UnpackOptions } from './object.ts';
 import { unpackObject } from './object.ts';
 import type { Order, Report, ThreadSetup } from './unpack-messages.ts';
-import { SLOTS, SLOT_SIZE, unpackError } from './unpack-messages.ts';
+import { SLOTS, SLOT_SIZE } from './unpack-messages.ts';
 
 /** Threads are started when more bytes of NARs than this have come. */
 const WORTH_A_THREAD = 8 << 20;

@@ -3,9 +3,10 @@
 
 import { enableCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
+import { packError } from '../../fs/crossing-error.ts';
 import type { OpenNar } from '../store.ts';
 import type { Order, Report, ThreadSetup } from './unpack-messages.ts';
-import { SLOT_SIZE, packError } from './unpack-messages.ts';
+import { SLOT_SIZE } from './unpack-messages.ts';
 
 const setup = workerData as ThreadSetup;
 if (setup.compileCache !== undefined) enableCompileCache(setup.compileCache);

@@ -40,6 +40,11 @@ export class ColumnWriter {
     this.varint(column, value < 0 ? -2 * value - 1 : 2 * value);
   }
 
+  byte(column: number, value: number): void {
+    const target = this.#room(column, 1);
+    target.bytes[target.length++] = value;
+  }
+
   bytes(column: number, bytes: Uint8Array): void {
     const target = this.#room(column, bytes.length);
     target.bytes.set(bytes, target.length);
@@ -107,6 +112,14 @@ export class ColumnReader {
   signed(column: number): number {
     const value = this.varint(column);
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+  }
+
+  byte(column: number): number {
+    const at = this.#at[column]!;
+    const byte = this.#columns[column]![at];
+    if (byte === undefined) throw this.#error(column, 'a byte', 'the end');
+    this.#at[column] = at + 1;
+    return byte;
   }
 
   /** The next `length` bytes, borrowed as long as the columns live. */

@@ -1,0 +1,49 @@
+// The columns of the file codec: what each holds, in the order they stand in a delta.
+
+/** Numbers of the columns. */
+export const column = {
+  /** Of each file its mode and headers, of each window the numbers of its runs, mends and patches. */
+  head: 0,
+  /** Of each run the literal bytes before it. */
+  gap: 1,
+  /** Of each run its bytes. */
+  length: 2,
+  /** Of each run where it begins in the old file, from where the last one would go on; signed. */
+  seek: 3,
+  /** Bytes that stand in no run. */
+  literal: 4,
+  /** Of each patch the copied bytes between the last patch and this one. */
+  skip: 5,
+  /** Of each patch the difference of the fresh byte and the copied one. */
+  patch: 6,
+  /** Of each mend the fields between the last one that was mended and this one. */
+  fieldSkip: 7,
+  /** Of each mend the difference of the true target and the predicted one; signed. */
+  mend: 8,
+} as const;
+
+/** Columns that every ColumnWriter and ColumnReader of the codec must have. */
+export const columnCount = 9;
+
+/** How much work goes into few bytes. */
+export type Level = 'fast' | 'best';
+
+/** Bytes of a fresh file that are handled at once. */
+export const windowSize: number = 16 * 1024 * 1024;
+
+/** What may be set for a file; both sides must agree. */
+export interface CodecOptions {
+  /** Bytes of a window; windowSize where absent. */
+  readonly window?: number;
+}
+
+/** How a file is coded. */
+export const mode = {
+  /** Windows, each with runs of its own. */
+  plain: 0,
+  /** An executable: its headers, the runs of the whole file, then windows with mended fields. */
+  executable: 1,
+} as const;
+
+/** Executables up to this size have their addresses predicted: they are held in memory as a whole. */
+export const executableLimit: number = 80 * 1024 * 1024;

@@ -1,0 +1,64 @@
+// Files of any kind: each window of the fresh file has runs of its own.
+
+import type { ColumnReader, ColumnWriter } from '../columns.ts';
+import type { RandomBytes } from '../random-bytes.ts';
+import { type CodecOptions, type Level, windowSize } from './layout.ts';
+import { readLiterals, writeLiterals } from './literals.ts';
+import { effortOf, indexOf, matchBytes } from './match.ts';
+import { applyPatches, writePatches } from './patches.ts';
+import { expectedAfter, readRuns, writeRuns } from './runs-columns.ts';
+import { copyParts, partsOf } from './window.ts';
+
+/** Writes the windows of `fresh`. */
+export function* encodePlain(
+  old: RandomBytes,
+  fresh: RandomBytes,
+  level: Level,
+  out: ColumnWriter,
+  options: CodecOptions,
+): Generator<void, void> {
+  const oldBytes = Buffer.from(old.read(0, old.size));
+  const effort = effortOf(level, old.size);
+  const index = indexOf(oldBytes, effort);
+  let expected = 0;
+  let at = 0;
+  do {
+    const size = Math.min(options.window ?? windowSize, fresh.size - at);
+    const bytes = Buffer.from(fresh.read(at, size));
+    const runs = matchBytes(oldBytes, index, bytes, effort, expected);
+    writeRuns(out, runs, expected);
+    const parts = partsOf(runs, 0, size);
+    const made = Buffer.alloc(size);
+    copyParts(made, parts, old);
+    writeLiterals(out, bytes, parts);
+    writePatches(out, made, bytes, parts);
+    expected = expectedAfter(runs, expected, size);
+    at += size;
+    yield;
+  } while (at < fresh.size);
+}
+
+/** Reads the windows of `size` fresh bytes; `first` holds the first. */
+export function* decodePlain(
+  old: RandomBytes,
+  size: number,
+  first: ColumnReader,
+  next: () => ColumnReader,
+  options: CodecOptions,
+): Generator<Uint8Array, void> {
+  let expected = 0;
+  let at = 0;
+  do {
+    const input = at === 0 ? first : next();
+    const length = Math.min(options.window ?? windowSize, size - at);
+    const runs = readRuns(input, expected, length, old.size);
+    const parts = partsOf(runs, 0, length);
+    const made = Buffer.allocUnsafe(length);
+    copyParts(made, parts, old);
+    readLiterals(input, made, parts);
+    applyPatches(input, made, parts);
+    expected = expectedAfter(runs, expected, length);
+    at += length;
+    if (length > 0) yield made;
+  } while (at < size);
+}

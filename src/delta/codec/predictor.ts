@@ -1,0 +1,90 @@
+// Prediction of the addresses in a copied executable: the target of each field goes where the runs took the bytes it pointed
+// to. What is told about wrong predictions ("mends") teaches both sides alike.
+
+import { anchors, type ElfImage } from '../elf/image.ts';
+import type { Fields } from '../elf/fields.ts';
+import { putField, widthOf } from '../elf/kinds.ts';
+import { Learned } from './learned.ts';
+import { RunMap } from './run-map.ts';
+import type { Runs } from './runs.ts';
+import type { Part } from './window.ts';
+
+/** Tells of each predicted field where it really points to. */
+export interface Guide {
+  /** The true target of the field at `at` of `bytes`; `guess` where the prediction holds. */
+  mend(bytes: Uint8Array, at: number, kind: number, place: number, base: number, guess: number): number;
+}
+
+/** What a predictor is made of. */
+export interface Pair {
+  readonly old: ElfImage;
+  /** From the headers alone: the receiver has no more. */
+  readonly fresh: ElfImage;
+  /** Those of the old file. */
+  readonly fields: Fields;
+  readonly runs: Runs;
+  /** Where in the fresh file the bytes begin that the runs count from. */
+  readonly start: number;
+  readonly oldSize: number;
+}
+
+export class Predictor {
+  readonly #old: ElfImage;
+  readonly #fresh: ElfImage;
+  readonly #fields: Fields;
+  readonly #map: RunMap;
+  readonly #learned = new Learned();
+  /** How far the last mended target went that lies in no byte of the old file. */
+  #shift = 0;
+
+  constructor({ old, fresh, fields, runs, start, oldSize }: Pair) {
+    this.#old = old;
+    this.#fresh = fresh;
+    this.#fields = fields;
+    this.#map = new RunMap(runs, start, oldSize);
+    const pairs = anchors(old, fresh);
+    for (let i = 0; i < pairs.length; i += 2) this.#learned.set(pairs[i]!, pairs[i + 1]!);
+  }
+
+  /** Makes the fields of a part anew; `bytes` is a window that stands at `place` of the fresh file. */
+  predict(bytes: Uint8Array, part: Part, start: number, guide: Guide): void {
+    const { count, offset, kind, target, base, bases } = this.#fields;
+    const shift = part.begin - part.old;
+    const end = part.old + part.end - part.begin;
+    for (let i = this.#firstField(part.old); i < count && offset[i]! < end; i++) {
+      const which = kind[i]!;
+      if (offset[i]! + widthOf(which) > end) break;
+      const at = offset[i]! + shift;
+      const place = this.#fresh.addressOf(start + at);
+      const origin = base[i]! === 0 ? 0 : this.#targetOf(bases[base[i]!]!);
+      const guess = this.#targetOf(target[i]!);
+      const mended = guide.mend(bytes, at, which, place, origin, guess);
+      putField(bytes, at, which, place, mended, this.#fresh, origin);
+      if (mended !== guess) this.#learn(target[i]!, mended);
+    }
+  }
+
+  #firstField(from: number): number {
+    const { count, offset } = this.#fields;
+    let low = 0;
+    let high = count;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (offset[middle]! < from) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #targetOf(old: number): number {
+    const learned = this.#learned.get(old);
+    if (learned !== undefined) return learned;
+    const offset = this.#old.offsetOf(old);
+    return offset < 0 ? old + this.#shift : this.#fresh.addressOf(this.#map.freshOf(offset));
+  }
+
+  #learn(old: number, fresh: number): void {
+    this.#learned.set(old, fresh);
+    if (this.#old.offsetOf(old) < 0) this.#shift = fresh - old;
+  }
+}

@@ -1,0 +1,59 @@
+// An index of short byte strings ("seeds") of old bytes: for each hash the places where it stands, newest first.
+
+/** Hashes of `length` (a multiple of 4) bytes at every `step`-th place of a range of bytes. */
+export class SeedIndex {
+  readonly length: number;
+  readonly step: number;
+  readonly #first: number;
+  readonly #shift: number;
+  /** Of each hash, 1 + the number of the last place with it. */
+  readonly #head: Int32Array;
+  /** Of each place, what its hash's head was before. */
+  readonly #previous: Int32Array;
+
+  constructor(bytes: Uint8Array, start: number, end: number, length: number, step: number) {
+    this.length = length;
+    this.step = step;
+    this.#first = Math.ceil(start / step);
+    const places = Math.max(0, Math.floor((end - length) / step) + 1 - this.#first);
+    const bits = Math.min(24, Math.max(6, 32 - Math.clz32(places)));
+    this.#shift = 32 - bits;
+    this.#head = new Int32Array(1 << bits);
+    this.#previous = new Int32Array(places);
+    this.#fill(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), places);
+  }
+
+  /** Runs of one byte value are put in but once, at their beginnings: all their places look alike. */
+  #fill(view: DataView, places: number): void {
+    let last = -1;
+    for (let i = 0; i < places; i++) {
+      const hash = hashAt(view, (this.#first + i) * this.step, this.length) >>> this.#shift;
+      if (hash === last) continue;
+      last = hash;
+      this.#previous[i] = this.#head[hash]!;
+      this.#head[hash] = i + 1;
+    }
+  }
+
+  /** The newest place that may begin like `view` at `at`; -1 for none. */
+  find(view: DataView, at: number): number {
+    const entry = this.#head[hashAt(view, at, this.length) >>> this.#shift]!;
+    return entry === 0 ? -1 : (this.#first + entry - 1) * this.step;
+  }
+
+  /** The place before `place` with the same hash; -1 for none. */
+  next(place: number): number {
+    const entry = this.#previous[place / this.step - this.#first]!;
+    return entry === 0 ? -1 : (this.#first + entry - 1) * this.step;
+  }
+}
+
+/** A hash of the `length` bytes at `at`; its upper bits are the best. */
+function hashAt(view: DataView, at: number, length: number): number {
+  let hash = 0;
+  for (let i = 0; i < length; i += 4) {
+    hash = Math.imul(hash ^ view.getUint32(at + i, true), 0x9e3779b1);
+    hash ^= hash >>> 15;
+  }
+  return Math.imul(hash, 0x85ebca6b);
+}

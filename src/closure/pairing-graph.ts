@@ -1,6 +1,7 @@
 // One side of a pairing as numbers: paths sorted, references and referrers as indexes, references before referrers.
 
 import { compareBytes } from '../bytes/byte-string.ts';
+import { referencesFirst } from '../model/references-first.ts';
 import type { StorePath } from '../model/store-path.ts';
 import { pathName } from '../model/store-path.ts';
 
@@ -43,25 +44,4 @@ export function sideOf(infos: ReadonlyMap<StorePath, PairedInfo>, roots: Iterabl
     above,
     order: referencesFirst(below),
   };
-}
-
-/** Iterative: closures of derivations are thousands deep. A loop, which no store has, is cut somewhere. */
-function referencesFirst(below: readonly (readonly number[])[]): number[] {
-  const order: number[] = [];
-  const next = new Int32Array(below.length).fill(-1);
-  for (let root = 0; root < below.length; root++) {
-    if (next[root] !== -1) continue;
-    const stack = [root];
-    next[root] = 0;
-    while (stack.length > 0) {
-      const top = stack.at(-1)!;
-      const reference = below[top]![next[top]!++];
-      if (reference === undefined) order.push(stack.pop()!);
-      else if (next[reference] === -1) {
-        next[reference] = 0;
-        stack.push(reference);
-      }
-    }
-  }
-  return order;
 }

@@ -197,7 +197,9 @@ const nodes = fc.record({
   bases: fc.uniqueArray(fc.nat(20), { maxLength: 3 }),
 });
 
-function infosOf(world: string, list: readonly fc.TypeOf<typeof nodes>[], kept: readonly StorePath[] = []): Told[] {
+type Node = typeof nodes extends fc.Arbitrary<infer T> ? T : never;
+
+function infosOf(world: string, list: readonly Node[], kept: readonly StorePath[] = []): Told[] {
   const ids = list.map(({ name }, n) => `${world}${n}:${name}`);
   return list.map((node, n) => {
     const within = node.references.filter((reference) => reference <= n).map((reference) => path(ids[reference]!));

@@ -58,6 +58,11 @@ export interface Store extends AsyncDisposable {
 
   /** Infos of those of `paths` that are valid here; misses are absent. */
   pathInfos(paths: Iterable<StorePath>, options?: QueryOptions): Promise<Map<StorePath, PathInfo>>;
+  /**
+   * Infos of those of `paths` that are valid here, and of all they refer to, in one question. Stores that would have to ask
+   * level by level leave it out; see {@link closureQuery}.
+   */
+  closureInfos?(paths: Iterable<StorePath>, options?: QueryOptions): Promise<Map<StorePath, PathInfo>>;
   /** The valid path with this hash part. */
   pathByHashPart(hashPart: string, options?: QueryOptions): Promise<StorePath | undefined>;
   /** The NAR of a path whose info came from this store. */
@@ -123,6 +128,11 @@ export interface WritableStore extends Store {
    * An item's failure is an outcome; only a failure of the store itself throws.
    */
   add(items: AsyncIterable<Item>, options?: AddOptions): AsyncIterable<Outcome>;
+  /**
+   * Ask anew from now on: others have added paths meanwhile. Nix remembers for an hour, in each conversation, what was not
+   * there. What is held stays held. Others need not have it.
+   */
+  renew?(): void;
   /** Adds signatures to a valid path. Throws `differs` when its NAR hash is another, `missing` when it is not there. */
   addSignatures(path: StorePath, narHash: Hash, signatures: readonly string[]): Promise<void>;
 }
@@ -138,6 +148,43 @@ export interface RootedStore extends WritableStore {
   addRoot(link: string, path: StorePath): Promise<void>;
   /** Makes the next generation of a profile, as `nix-env --profile P --set` does; its link, where it is told. */
   setProfile(profile: string, path: StorePath): Promise<string | undefined>;
+}
+
+/** The other end of a copy to a store. */
+export interface MetSource {
+  readonly source: Store;
+  readonly roots: readonly StorePath[];
+  /** References first. */
+  readonly closure: ReadonlyMap<StorePath, PathInfo>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The other end of a copy from a store. */
+export interface MetDestination {
+  readonly destination: Store;
+  readonly roots: readonly StorePath[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Whether a copy goes by deltas. */
+export type Meeting =
+  /** `bases`: how many paths the receiver has that others may be rebuilt from. */
+  | { readonly kind: 'narrow'; readonly software: string; readonly bases: number }
+  | { readonly kind: 'stock'; readonly why: string };
+
+/**
+ * A store at which there may be another narrow, with which a copy goes by deltas. Who copies lets it meet the other end
+ * before it asks anything else; after that the store answers and takes paths as any other.
+ */
+export interface DeltaStore extends WritableStore {
+  /** This store is the destination. */
+  meetSource(source: MetSource): Promise<Meeting>;
+  /** This store is the source. */
+  meetDestination(destination: MetDestination): Promise<Meeting>;
+}
+
+export function isDelta(store: Store): store is DeltaStore {
+  return 'meetSource' in store;
 }
 
 export interface ListOptions extends QueryOptions {

@@ -33,7 +33,7 @@ export class FieldList {
   }
 
   push(offset: number, kind: number, target: number, base = 0): void {
-    if (this.count === this.offset.length) this.#grow();
+    if (this.count === this.offset.length) this.reserve(1);
     const row = this.count++;
     this.offset[row] = offset;
     this.kind[row] = kind;
@@ -74,8 +74,10 @@ export class FieldList {
     };
   }
 
-  #grow(): void {
-    const room = this.offset.length * 2 + 64;
+  /** Makes room for so many more rows, so that a hot loop may write to the arrays itself. */
+  reserve(rows: number): void {
+    if (this.count + rows <= this.offset.length) return;
+    const room = Math.max(this.offset.length * 2, this.count + rows);
     const grown = <T extends { set(from: T): void }>(from: T, into: T): T => {
       into.set(from);
       return into;

@@ -11,14 +11,18 @@ const maxEntries = 65536;
 
 /** Reads the tables in a section of constants that code names. */
 export function findJumpTables(search: Search, section: Section): void {
-  const { bytes, view, list, image, marks, from } = search;
+  const { bytes, view, list, marks, from } = search;
+  const { codeLow, codeEnd } = search.image;
   const shift = section.address - section.offset + from;
   marks.forEach(section.address, (address, next) => {
     const start = address - shift;
     const end = Math.min(next - shift, start + maxEntries * 4, bytes.length);
     if (start < 0 || address % 4 !== 0) return;
     let at = start;
-    while (at + 4 <= end && image.isCode(address + view.getInt32(at, true))) at += 4;
+    for (; at + 4 <= end; at += 4) {
+      const target = address + view.getInt32(at, true);
+      if (target < codeLow || target >= codeEnd) break;
+    }
     if (at - start < minEntries * 4) return;
     const base = list.baseAt(address);
     if (base === 0) return;

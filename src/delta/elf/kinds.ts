@@ -139,12 +139,14 @@ const bits: ReadonlyMap<number, readonly [shift: number, count: number]> = new M
   [kinds.low12x16, [10, 12]],
 ]);
 
-/** Replaces the bits of a field by those of a label; whole fields wherever the kind is not part of an instruction. */
-export function putLabel(bytes: Uint8Array, at: number, kind: number, label: number): void {
-  if (widthOf(kind) === 8) {
-    putWord(bytes, at, label);
-    putWord(bytes, at + 4, Math.imul(label, 0x9e3779b1));
-  } else putWord(bytes, at, kind < kinds.branch26 ? label : withBits(signed32(bytes, at), kind, label));
+/** Replaces the bits of a field by those of a label; all of it wherever the kind is not part of an instruction. */
+export function putLabel(view: DataView, at: number, kind: number, label: number): void {
+  if (kind >= kinds.branch26) view.setInt32(at, withBits(view.getInt32(at, true), kind, label), true);
+  else {
+    view.setInt32(at, label, true);
+    if (kind === kinds.absolute64 || kind === kinds.word || kind === kinds.fileOffset)
+      view.setInt32(at + 4, Math.imul(label, 0x9e3779b1), true);
+  }
 }
 
 function withBits(word: number, kind: number, value: number): number {

@@ -4,7 +4,7 @@
 
 import type { Fields } from './field-list.ts';
 import type { ElfImage } from './image.ts';
-import { kinds, putLabel, widthOf } from './kinds.ts';
+import { kinds, putLabel } from './kinds.ts';
 import type { Role, Section } from './sections.ts';
 
 /** Bytes at the target that make the label. */
@@ -12,8 +12,7 @@ const labelSpan = 16;
 const outside = 0x5bd1e995;
 
 interface Canvas {
-  /** The bytes to match: all fields zero at first. */
-  readonly copy: Uint8Array;
+  /** The bytes to match. */
   readonly view: DataView;
   readonly from: number;
   readonly fields: Fields;
@@ -40,8 +39,9 @@ const early: readonly Role[] = ['symbols', 'relocations', 'procedureLinkage'];
 export function labelled(bytes: Uint8Array, fields: Fields, image: ElfImage, from = 0): Uint8Array {
   const copy = new Uint8Array(bytes);
   const labels = new Int32Array(fields.count);
-  const canvas: Canvas = { copy, view: new DataView(copy.buffer), from, fields, labels, image };
-  for (let i = 0; i < fields.count; i++) putLabel(copy, fields.offset[i]!, fields.kind[i]!, 0);
+  // Labels are zero as yet, and so will be all fields.
+  const canvas: Canvas = { view: new DataView(copy.buffer), from, fields, labels, image };
+  writeLabels(canvas, { first: 0, end: fields.count });
   for (const role of early)
     for (const section of image.sections) {
       if (section.role !== role) continue;
@@ -78,13 +78,13 @@ function makeLabels({ view, from, fields, labels, image }: Canvas, { first, end 
   }
 }
 
-function writeLabels({ copy, fields, labels }: Canvas, { first, end }: Rows): void {
+function writeLabels({ view, fields, labels }: Canvas, { first, end }: Rows): void {
   const { offset, kind } = fields;
-  for (let i = first; i < end; i++) putLabel(copy, offset[i]!, kind[i]!, labels[i]!);
+  for (let i = first; i < end; i++) putLabel(view, offset[i]!, kind[i]!, labels[i]!);
 }
 
 /** A relocated word, and the relocation's own pointer to it, look like what the relocation says will be there. */
-function writeRelocations({ copy, from, fields, labels, image }: Canvas, { first, end }: Rows): void {
+function writeRelocations({ view, from, fields, labels, image }: Canvas, { first, end }: Rows): void {
   const { offset, kind, target } = fields;
   let word = -1;
   for (let i = first; i < end; i++) {
@@ -92,15 +92,14 @@ function writeRelocations({ copy, from, fields, labels, image }: Canvas, { first
     else if (word >= 0 && offset[i]! - offset[word]! < 24) {
       labels[word] = ~labels[i]!;
       const at = image.offsetOf(target[word]!) - from;
-      if (at >= 0 && at + 8 <= copy.length && isZero(copy, at)) putLabel(copy, at, kinds.word, labels[i]!);
+      if (at >= 0 && at + 8 <= view.byteLength && isZero(view, at)) putLabel(view, at, kinds.word, labels[i]!);
     }
   }
-  for (let i = first; i < end; i++) putLabel(copy, offset[i]!, kind[i]!, labels[i]!);
+  for (let i = first; i < end; i++) putLabel(view, offset[i]!, kind[i]!, labels[i]!);
 }
 
-function isZero(bytes: Uint8Array, at: number): boolean {
-  for (let i = at; i < at + widthOf(kinds.word); i++) if (bytes[i] !== 0) return false;
-  return true;
+function isZero(view: DataView, at: number): boolean {
+  return view.getInt32(at, true) === 0 && view.getInt32(at + 4, true) === 0;
 }
 
 function labelAt(view: DataView, at: number): number {

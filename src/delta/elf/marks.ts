@@ -2,10 +2,18 @@
 
 import type { Section } from './sections.ts';
 
+interface Part {
+  readonly start: number;
+  readonly end: number;
+  readonly bits: Uint32Array;
+}
+
+const nowhere: Part = { start: 0, end: 0, bits: new Uint32Array(0) };
+
 /** Addresses outside of the sections it was made for are not kept. */
 export class Marks {
-  readonly #parts: { readonly start: number; readonly end: number; readonly bits: Uint32Array }[];
-  #last = 0;
+  readonly #parts: readonly Part[];
+  #last: Part = nowhere;
 
   constructor(sections: readonly Section[]) {
     this.#parts = sections.map(({ address, size }) => ({
@@ -16,13 +24,11 @@ export class Marks {
   }
 
   add(address: number): void {
-    const parts = this.#parts;
-    let part = parts[this.#last];
-    if (part === undefined || address < part.start || address >= part.end) {
-      const index = parts.findIndex(({ start, end }) => address >= start && address < end);
-      if (index < 0) return;
-      this.#last = index;
-      part = parts[index]!;
+    let part = this.#last;
+    if (address < part.start || address >= part.end) {
+      const other = this.#find(address);
+      if (other === undefined) return;
+      this.#last = part = other;
     }
     const at = address - part.start;
     part.bits[at >>> 5]! |= 1 << (at & 31);
@@ -33,12 +39,18 @@ export class Marks {
     const part = this.#parts.find((candidate) => candidate.start === start);
     if (part === undefined) return;
     let previous = -1;
-    for (const [index, word] of part.bits.entries())
-      for (let rest = word; rest !== 0; rest &= rest - 1) {
+    const { bits } = part;
+    for (let index = 0; index < bits.length; index++)
+      for (let rest = bits[index]!; rest !== 0; rest &= rest - 1) {
         const address = start + index * 32 + 31 - Math.clz32(rest & -rest);
         if (previous >= 0) each(previous, address);
         previous = address;
       }
     if (previous >= 0) each(previous, part.end);
+  }
+
+  #find(address: number): Part | undefined {
+    for (const part of this.#parts) if (address >= part.start && address < part.end) return part;
+    return undefined;
   }
 }

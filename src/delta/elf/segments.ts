@@ -25,12 +25,13 @@ export interface AddressMap {
   /** Mapped addresses, those without file bytes (.bss) included: from `low` to before `addressEnd`. */
   readonly low: number;
   readonly addressEnd: number;
+  /** Addresses around all that may be executed. */
+  readonly codeLow: number;
+  readonly codeEnd: number;
   /** The address of a file offset, a pseudo address where none is mapped there. */
   addressOf(offset: number): number;
   /** The file offset of an address, -1 when the file has no byte for it. */
   offsetOf(address: number): number;
-  /** True for an address that may be jumped to. */
-  isCode(address: number): boolean;
 }
 
 /** The headers of `count` segments, one after the other. */
@@ -58,10 +59,15 @@ export function addressMap(segments: readonly Segment[]): AddressMap | undefined
   if (byAddress.some((load, i) => i > 0 && endOf(byAddress[i - 1]!) > load.address)) return undefined;
   if (inFile.some((load, i) => i > 0 && inFile[i - 1]!.offset + inFile[i - 1]!.fileSize > load.offset))
     return undefined;
-  const code = loads.filter(({ flags }) => (flags & executable) !== 0);
-  const low = byAddress[0]!.address;
-  const addressEnd = endOf(byAddress.at(-1)!);
-  return { low, addressEnd, addressOf: addressFinder(inFile), offsetOf: offsetFinder(inFile), isCode: codeTest(code) };
+  const code = byAddress.filter(({ flags }) => (flags & executable) !== 0);
+  return {
+    low: byAddress[0]!.address,
+    addressEnd: endOf(byAddress.at(-1)!),
+    codeLow: code[0]?.address ?? 0,
+    codeEnd: code.length === 0 ? 0 : endOf(code.at(-1)!),
+    addressOf: addressFinder(inFile),
+    offsetOf: offsetFinder(inFile),
+  };
 }
 
 function isBroken(load: Segment): boolean {
@@ -100,13 +106,6 @@ function offsetFinder(loads: readonly Segment[]): (address: number) => number {
         return address - load.address + load.offset;
       }
     return -1;
-  };
-}
-
-function codeTest(loads: readonly Segment[]): (address: number) => boolean {
-  return (address) => {
-    for (const load of loads) if (address >= load.address && address - load.address < load.memorySize) return true;
-    return false;
   };
 }
 

@@ -2,6 +2,8 @@
 // compress well together. Numbers are LEB128 varints; signed ones are zigzag-coded. There are no end marks: who reads knows
 // from earlier values how much follows.
 
+import { byteString } from '../bytes/byte-string.ts';
+import type { ByteString } from '../bytes/byte-string.ts';
 import { formatError } from '../errors.ts';
 
 /** Varints hold whole numbers up to 2^53-1. */
@@ -18,6 +20,11 @@ export class ColumnWriter {
   /** Bytes in all columns. */
   get size(): number {
     return this.#columns.reduce((sum, column) => sum + column.length, 0);
+  }
+
+  /** Bytes in each column. */
+  get sizes(): number[] {
+    return this.#columns.map((column) => column.length);
   }
 
   /** A whole number from 0 to 2^53-1. */
@@ -128,6 +135,16 @@ export class ColumnReader {
     if (length > this.left(column)) throw this.#error(column, `${length} bytes`, `${this.left(column)}`);
     this.#at[column] = at + length;
     return this.#columns[column]!.subarray(at, at + length);
+  }
+
+  /** The bytes up to the next NUL, which is passed over. */
+  text(column: number): ByteString {
+    const bytes = this.#columns[column]!;
+    const at = this.#at[column]!;
+    const end = bytes.indexOf(0, at);
+    if (end < 0) throw this.#error(column, 'a NUL byte', 'the end');
+    this.#at[column] = end + 1;
+    return byteString(bytes, at, end);
   }
 
   /** Throws unless all columns were read to their ends. */

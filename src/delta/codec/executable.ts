@@ -7,7 +7,7 @@ import { findFields } from '../elf/fields.ts';
 import { type ElfImage, parseElf } from '../elf/image.ts';
 import { labelled } from '../elf/labels.ts';
 import { inMemory, type RandomBytes } from '../random-bytes.ts';
-import { type CodecOptions, column, executableLimit, type Level, windowSize } from './layout.ts';
+import { type CodecOptions, column, executableLimit, type Level, mode, windowSize } from './layout.ts';
 import { readLiterals, writeLiterals } from './literals.ts';
 import { effortOf, indexOf, matchBytes } from './match.ts';
 import { MendReader, MendWriter } from './mends.ts';
@@ -43,6 +43,7 @@ export function* encodeExecutable(
 ): Generator<void, void> {
   const { old, oldImage, fresh } = pair;
   const header = Buffer.from(fresh.read(0, pair.freshImage.headersEnd));
+  out.varint(column.head, mode.executable);
   writeHeaders(out, old, header);
   const image = parseElf(inMemory(header));
   if (image === undefined) throw new RangeError('headers that are none without their file');

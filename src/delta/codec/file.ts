@@ -1,10 +1,10 @@
 // One file made out of a similar one: runs copied from the old file, patched where bytes differ, and literal bytes. Windows
 // bound the memory for files of any size. Described in docs/formats/delta.md.
 
-import { formatError } from '../../errors.ts';
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
 import type { RandomBytes } from '../random-bytes.ts';
 import { decodeExecutable, encodeExecutable, openExecutables } from './executable.ts';
+import { decodeExpanded, encodeExpanded, openExpanded } from './expanded.ts';
 import { type CodecOptions, column, type Level, mode } from './layout.ts';
 import { decodePlain, encodePlain } from './plain.ts';
 
@@ -22,12 +22,12 @@ export function* encodeFile(
   options: CodecOptions = {},
 ): Generator<void, void> {
   const executables = openExecutables(old, fresh);
-  if (executables === undefined) {
+  const expanded = executables === undefined ? openExpanded(old, fresh) : undefined;
+  if (executables !== undefined) yield* encodeExecutable(executables, level, out, options);
+  else if (expanded !== undefined) yield* encodeExpanded(expanded, level, out, options);
+  else {
     out.varint(column.head, mode.plain);
     yield* encodePlain(old, fresh, level, out, options);
-  } else {
-    out.varint(column.head, mode.executable);
-    yield* encodeExecutable(executables, level, out, options);
   }
 }
 
@@ -46,5 +46,5 @@ export function* decodeFile(
   const how = input.varint(column.head);
   if (how === mode.plain) yield* decodePlain(old, size, input, next, options);
   else if (how === mode.executable) yield* decodeExecutable(old, size, input, next, options);
-  else throw formatError('an unknown kind of file delta', {}, { expected: 'a number up to 1', got: `${how}` });
+  else yield* decodeExpanded(how, old, size, input, next, options);
 }

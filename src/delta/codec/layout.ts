@@ -31,10 +31,17 @@ export type Level = 'fast' | 'best';
 /** Bytes of a fresh file that are handled at once. */
 export const windowSize: number = 16 * 1024 * 1024;
 
-/** What may be set for a file; both sides must agree. */
+/** Old bytes that are searched at once. */
+export function searchedSize(level: Level): number {
+  return (level === 'fast' ? 32 : 64) * 1024 * 1024;
+}
+
+/** What may be set for a file. */
 export interface CodecOptions {
-  /** Bytes of a window; windowSize where absent. */
+  /** Bytes of a window; windowSize where absent. Both sides must agree. */
   readonly window?: number;
+  /** Old bytes that are searched at once; searchedSize where absent. The encoder's own affair. */
+  readonly searched?: number;
 }
 
 /** How a file is coded. */
@@ -43,6 +50,10 @@ export const mode = {
   plain: 0,
   /** An executable: its headers, the runs of the whole file, then windows with mended fields. */
   executable: 1,
+  /** Files that are expanded: the size of the expanded bytes, then their windows as in plain. LLVM bitcode. */
+  bitcode: 2,
+  /** GNU message catalogues. */
+  catalogue: 3,
 } as const;
 
 /** Executables up to this size have their addresses predicted: they are held in memory as a whole. */

@@ -2,11 +2,14 @@
 
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
 import type { RandomBytes } from '../random-bytes.ts';
-import { type CodecOptions, type Level, windowSize } from './layout.ts';
+import { excerptFor } from './excerpt.ts';
+import { Landmarks } from './landmarks.ts';
+import { type CodecOptions, type Level, searchedSize, windowSize } from './layout.ts';
 import { readLiterals, writeLiterals } from './literals.ts';
 import { effortOf, indexOf, matchBytes } from './match.ts';
 import { applyPatches, writePatches } from './patches.ts';
 import { expectedAfter, readRuns, writeRuns } from './runs-columns.ts';
+import type { Runs } from './runs.ts';
 import { copyParts, partsOf } from './window.ts';
 
 /** Writes the windows of `fresh`. */
@@ -17,15 +20,13 @@ export function* encodePlain(
   out: ColumnWriter,
   options: CodecOptions,
 ): Generator<void, void> {
-  const oldBytes = Buffer.from(old.read(0, old.size));
-  const effort = effortOf(level, old.size);
-  const index = indexOf(oldBytes, effort);
+  const search = searcherOf(old, level, options.searched ?? searchedSize(level));
   let expected = 0;
   let at = 0;
   do {
     const size = Math.min(options.window ?? windowSize, fresh.size - at);
     const bytes = Buffer.from(fresh.read(at, size));
-    const runs = matchBytes(oldBytes, index, bytes, effort, expected);
+    const runs = search(bytes, expected);
     writeRuns(out, runs, expected);
     const parts = partsOf(runs, 0, size);
     const made = Buffer.alloc(size);
@@ -36,6 +37,25 @@ export function* encodePlain(
     at += size;
     yield;
   } while (at < fresh.size);
+}
+
+/** Finds the runs of a window, whose first is expected at an old place. */
+type Searcher = (fresh: Buffer, expected: number) => Runs;
+
+/** A search of all old bytes where they are at most `limit`, otherwise of an excerpt for each window. */
+function searcherOf(old: RandomBytes, level: Level, limit: number): Searcher {
+  const effort = effortOf(level, Math.min(old.size, limit));
+  if (old.size <= limit) {
+    const bytes = Buffer.from(old.read(0, old.size));
+    const index = indexOf(bytes, effort);
+    return (fresh, expected) => matchBytes(bytes, index, fresh, effort, expected);
+  }
+  const landmarks = new Landmarks(old);
+  return (fresh, expected) => {
+    const excerpt = excerptFor(old, landmarks, fresh, expected, limit);
+    const index = indexOf(excerpt.bytes, effort);
+    return excerpt.restore(matchBytes(excerpt.bytes, index, fresh, effort, excerpt.placeOf(expected)));
+  };
 }
 
 /** Reads the windows of `size` fresh bytes; `first` holds the first. */

@@ -13,6 +13,8 @@ const calm = 512;
 /** Of this many bytes more than `dense` differ where another place is searched. */
 const stretch = 32;
 const dense = 3;
+/** The more searches fail in a row, the more bytes are left out before the next, up to this many. */
+const maxRest = 2048;
 
 /** What is realigned. */
 export interface Alignment {
@@ -39,6 +41,8 @@ class Realigner {
   readonly #out: Runs;
   /** Old minus fresh place of the last stretch that was found. */
   #shift = 0;
+  /** Stretches in a row where nothing was found. */
+  #failures = 0;
 
   constructor({ old, fresh, index, tries }: Alignment, out: Runs) {
     this.#old = old;
@@ -57,10 +61,12 @@ class Realigner {
     while (at < end) {
       at = this.#nextDense(at, end, base);
       if (at >= end) break;
-      const stop = Math.min(end, at + stretch);
-      let found: Stretch | undefined;
-      for (; at < stop && found === undefined; at++) found = this.#best(at, done, end, base);
-      if (found === undefined) continue;
+      const found = this.#search(at, done, end, base);
+      if (found === undefined) {
+        at += stretch + Math.min(maxRest, this.#failures * this.#failures++);
+        continue;
+      }
+      this.#failures = 0;
       if (found.begin > done) this.#out.push(done, done + base, found.begin - done);
       this.#out.push(found.begin, found.begin + found.shift, found.end - found.begin);
       this.#shift = found.shift;
@@ -68,6 +74,15 @@ class Realigner {
       at = done;
     }
     if (done < end) this.#out.push(done, done + base, end - done);
+  }
+
+  #search(at: number, done: number, end: number, base: number): Stretch | undefined {
+    const stop = Math.min(end, at + stretch);
+    for (let i = at; i < stop; i++) {
+      const found = this.#best(i, done, end, base);
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 
   /** The next place from `at` on that begins a stretch where many bytes differ. */

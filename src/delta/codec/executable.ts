@@ -1,5 +1,4 @@
-// Executables: the fresh file's headers come first, then the runs of the whole file, so that both sides know where each old
-// place went and can predict the addresses in what is copied.
+// Executables: the fresh file's headers come first, so that both sides know its addresses.
 
 import { formatError } from '../../errors.ts';
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
@@ -7,15 +6,12 @@ import { findFields } from '../elf/fields.ts';
 import { type ElfImage, parseElf } from '../elf/image.ts';
 import { labelled } from '../elf/labels.ts';
 import { inMemory, type RandomBytes } from '../random-bytes.ts';
-import { type CodecOptions, column, executableLimit, type Level, mode, windowSize } from './layout.ts';
+import { type CodecOptions, column, type Level, mode, predictedLimit } from './layout.ts';
 import { readLiterals, writeLiterals } from './literals.ts';
 import { effortOf, indexOf, matchBytes } from './match.ts';
-import { MendReader, MendWriter } from './mends.ts';
 import { applyPatches, writePatches } from './patches.ts';
-import { Predictor } from './predictor.ts';
-import { readRuns, writeRuns } from './runs-columns.ts';
+import { decodePredicted, encodePredicted, type Ground } from './predicted.ts';
 import type { Runs } from './runs.ts';
-import { copyParts, partsOf } from './window.ts';
 
 /** Two executables of one machine, small enough. */
 export interface Executables {
@@ -27,14 +23,14 @@ export interface Executables {
 
 /** The images of two files; undefined where addresses are not predicted. */
 export function openExecutables(old: RandomBytes, fresh: RandomBytes): Executables | undefined {
-  if (old.size > executableLimit || fresh.size > executableLimit) return undefined;
+  if (old.size > predictedLimit || fresh.size > predictedLimit) return undefined;
   const oldImage = parseElf(old);
   const freshImage = oldImage && parseElf(fresh);
   if (oldImage === undefined || freshImage?.machine !== oldImage.machine) return undefined;
   return { old, oldImage, fresh, freshImage };
 }
 
-/** Writes headers and runs with the first window, then the other windows. */
+/** Writes the headers with the first window, then the rest of the file. */
 export function* encodeExecutable(
   pair: Executables,
   level: Level,
@@ -43,40 +39,14 @@ export function* encodeExecutable(
 ): Generator<void, void> {
   const { old, oldImage, fresh } = pair;
   const header = Buffer.from(fresh.read(0, pair.freshImage.headersEnd));
+  const ground = groundOf(old, oldImage, header);
+  if (ground === undefined) throw new RangeError('headers that are none without their file');
   out.varint(column.head, mode.executable);
   writeHeaders(out, old, header);
-  const image = parseElf(inMemory(header));
-  if (image === undefined) throw new RangeError('headers that are none without their file');
-  const runs = matchExecutables(pair, level);
-  writeRuns(out, runs, header.length);
-  const fields = findFields(old.read(0, old.size), oldImage);
-  const predictor = new Predictor({
-    old: oldImage,
-    fresh: image,
-    fields,
-    runs,
-    start: header.length,
-    oldSize: old.size,
-  });
-  const mends = new MendWriter(out, image);
-  let at = header.length;
-  do {
-    const size = Math.min(options.window ?? windowSize, fresh.size - at);
-    const bytes = Buffer.from(fresh.read(at, size));
-    const parts = partsOf(runs, at - header.length, at - header.length + size);
-    const made = Buffer.alloc(size);
-    copyParts(made, parts, old);
-    mends.begin(bytes);
-    for (const part of parts) predictor.predict(made, part, at, mends);
-    mends.end();
-    writeLiterals(out, bytes, parts);
-    writePatches(out, made, bytes, parts);
-    at += size;
-    yield;
-  } while (at < fresh.size);
+  yield* encodePredicted(ground, matchExecutables(pair, level), fresh, out, options);
 }
 
-/** Reads what encodeExecutable wrote; `first` holds the first window. */
+/** Reads what encodeExecutable wrote behind the mode. */
 export function* decodeExecutable(
   old: RandomBytes,
   size: number,
@@ -84,43 +54,18 @@ export function* decodeExecutable(
   next: () => ColumnReader,
   options: CodecOptions,
 ): Generator<Uint8Array, void> {
-  if (old.size > executableLimit || size > executableLimit)
-    throw formatError(
-      'a delta between executables that are too big',
-      {},
-      { expected: `at most ${executableLimit} bytes` },
-    );
   const header = readHeaders(first, old, size);
-  const oldImage = parseElf(old);
-  const image = parseElf(inMemory(header));
-  if (oldImage === undefined || image === undefined)
-    throw formatError('a delta between executables for files that are none', {});
+  const oldImage = old.size <= predictedLimit && size <= predictedLimit ? parseElf(old) : undefined;
+  const ground = oldImage && groundOf(old, oldImage, header);
+  if (ground === undefined) throw formatError('a delta between executables for files that are none, or too big', {});
   yield header;
-  const runs = readRuns(first, header.length, size - header.length, old.size);
-  const fields = findFields(old.read(0, old.size), oldImage);
-  const predictor = new Predictor({
-    old: oldImage,
-    fresh: image,
-    fields,
-    runs,
-    start: header.length,
-    oldSize: old.size,
-  });
-  let at = header.length;
-  do {
-    const input = at === header.length ? first : next();
-    const length = Math.min(options.window ?? windowSize, size - at);
-    const parts = partsOf(runs, at - header.length, at - header.length + length);
-    const made = Buffer.allocUnsafe(length);
-    copyParts(made, parts, old);
-    const mends = new MendReader(input);
-    for (const part of parts) predictor.predict(made, part, at, mends);
-    mends.expectEnd();
-    readLiterals(input, made, parts);
-    applyPatches(input, made, parts);
-    at += length;
-    if (length > 0) yield made;
-  } while (at < size);
+  yield* decodePredicted(ground, size, first, next, options);
+}
+
+function groundOf(old: RandomBytes, oldImage: ElfImage, header: Buffer): Ground | undefined {
+  const freshImage = parseElf(inMemory(header));
+  if (freshImage === undefined) return undefined;
+  return { old, oldImage, fields: findFields(old.read(0, old.size), oldImage), freshImage, start: header.length };
 }
 
 /** Headers are coded as a copy of the old file's first bytes. */

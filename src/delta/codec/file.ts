@@ -3,6 +3,7 @@
 
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
 import type { RandomBytes } from '../random-bytes.ts';
+import { decodeDump, encodeDump, openDumps } from './dumped.ts';
 import { decodeExecutable, encodeExecutable, openExecutables } from './executable.ts';
 import { decodeExpanded, encodeExpanded, openExpanded } from './expanded.ts';
 import { type CodecOptions, column, type Level, mode } from './layout.ts';
@@ -23,8 +24,10 @@ export function* encodeFile(
 ): Generator<void, void> {
   const executables = openExecutables(old, fresh);
   const expanded = executables === undefined ? openExpanded(old, fresh) : undefined;
+  const dumps = executables === undefined && expanded === undefined ? openDumps(old, fresh) : undefined;
   if (executables !== undefined) yield* encodeExecutable(executables, level, out, options);
   else if (expanded !== undefined) yield* encodeExpanded(expanded, level, out, options);
+  else if (dumps !== undefined) yield* encodeDump(dumps, { old, fresh }, level, out, options);
   else {
     out.varint(column.head, mode.plain);
     yield* encodePlain(old, fresh, level, out, options);
@@ -46,5 +49,6 @@ export function* decodeFile(
   const how = input.varint(column.head);
   if (how === mode.plain) yield* decodePlain(old, size, input, next, options);
   else if (how === mode.executable) yield* decodeExecutable(old, size, input, next, options);
+  else if (how === mode.dump) yield* decodeDump(old, size, input, next, options);
   else yield* decodeExpanded(how, old, size, input, next, options);
 }

@@ -54,7 +54,9 @@ export const mode = {
   bitcode: 2,
   /** GNU message catalogues. */
   catalogue: 3,
+  /** A dump of memory: the addresses of both files' first bytes, then the rest as of an executable. */
+  dump: 4,
 } as const;
 
-/** Executables up to this size have their addresses predicted: they are held in memory as a whole. */
-export const executableLimit: number = 80 * 1024 * 1024;
+/** Files up to this size have their addresses predicted: they are held in memory as a whole. */
+export const predictedLimit: number = 80 * 1024 * 1024;

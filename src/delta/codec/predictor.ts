@@ -6,6 +6,7 @@ import type { Fields } from '../elf/fields.ts';
 import { putField, widthOf } from '../elf/kinds.ts';
 import { Learned } from './learned.ts';
 import { RunMap } from './run-map.ts';
+import type { Ground } from './predicted.ts';
 import type { Runs } from './runs.ts';
 import type { Part } from './window.ts';
 
@@ -13,19 +14,6 @@ import type { Part } from './window.ts';
 export interface Guide {
   /** The true target of the field at `at` of `bytes`; `guess` where the prediction holds. */
   mend(bytes: Uint8Array, at: number, kind: number, place: number, base: number, guess: number): number;
-}
-
-/** What a predictor is made of. */
-export interface Pair {
-  readonly old: ElfImage;
-  /** From the headers alone: the receiver has no more. */
-  readonly fresh: ElfImage;
-  /** Those of the old file. */
-  readonly fields: Fields;
-  readonly runs: Runs;
-  /** Where in the fresh file the bytes begin that the runs count from. */
-  readonly start: number;
-  readonly oldSize: number;
 }
 
 export class Predictor {
@@ -37,12 +25,12 @@ export class Predictor {
   /** How far the last mended target went that lies in no byte of the old file. */
   #shift = 0;
 
-  constructor({ old, fresh, fields, runs, start, oldSize }: Pair) {
-    this.#old = old;
-    this.#fresh = fresh;
+  constructor({ old, oldImage, fields, freshImage, start }: Ground, runs: Runs) {
+    this.#old = oldImage;
+    this.#fresh = freshImage;
     this.#fields = fields;
-    this.#map = new RunMap(runs, start, oldSize);
-    const pairs = anchors(old, fresh);
+    this.#map = new RunMap(runs, start, old.size);
+    const pairs = anchors(oldImage, freshImage);
     for (let i = 0; i < pairs.length; i += 2) this.#learned.set(pairs[i]!, pairs[i + 1]!);
   }
 

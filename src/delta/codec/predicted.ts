@@ -1,0 +1,83 @@
+// Files with predicted fields: the runs of the whole file come with the first window, so that both sides know where each old
+// place went.
+
+import type { ColumnReader, ColumnWriter } from '../columns.ts';
+import type { RandomBytes } from '../random-bytes.ts';
+import type { Fields } from '../elf/field-list.ts';
+import type { ElfImage } from '../elf/image.ts';
+import { type CodecOptions, windowSize } from './layout.ts';
+import { readLiterals, writeLiterals } from './literals.ts';
+import { MendReader, MendWriter } from './mends.ts';
+import { applyPatches, writePatches } from './patches.ts';
+import { Predictor } from './predictor.ts';
+import { readRuns, writeRuns } from './runs-columns.ts';
+import type { Runs } from './runs.ts';
+import { copyParts, partsOf } from './window.ts';
+
+/** What both sides know before the first window. */
+export interface Ground {
+  readonly old: RandomBytes;
+  readonly oldImage: ElfImage;
+  /** Fields of the old file. */
+  readonly fields: Fields;
+  readonly freshImage: ElfImage;
+  /** Bytes of the fresh file that are known already. */
+  readonly start: number;
+}
+
+/** Writes the runs, which count from `start` of the fresh file, and the windows. */
+export function* encodePredicted(
+  ground: Ground,
+  runs: Runs,
+  fresh: RandomBytes,
+  out: ColumnWriter,
+  options: CodecOptions,
+): Generator<void, void> {
+  const { old, freshImage, start } = ground;
+  writeRuns(out, runs, start);
+  const predictor = new Predictor(ground, runs);
+  const mends = new MendWriter(out, freshImage);
+  let at = start;
+  do {
+    const size = Math.min(options.window ?? windowSize, fresh.size - at);
+    const bytes = Buffer.from(fresh.read(at, size));
+    const parts = partsOf(runs, at - start, at - start + size);
+    const made = Buffer.alloc(size);
+    copyParts(made, parts, old);
+    mends.begin(bytes);
+    for (const part of parts) predictor.predict(made, part, at, mends);
+    mends.end();
+    writeLiterals(out, bytes, parts);
+    writePatches(out, made, bytes, parts);
+    at += size;
+    yield;
+  } while (at < fresh.size);
+}
+
+/** Reads what encodePredicted wrote; yields the bytes from `start` to `size`. */
+export function* decodePredicted(
+  ground: Ground,
+  size: number,
+  first: ColumnReader,
+  next: () => ColumnReader,
+  options: CodecOptions,
+): Generator<Uint8Array, void> {
+  const { old, start } = ground;
+  const runs = readRuns(first, start, size - start, old.size);
+  const predictor = new Predictor(ground, runs);
+  let at = start;
+  do {
+    const input = at === start ? first : next();
+    const length = Math.min(options.window ?? windowSize, size - at);
+    const parts = partsOf(runs, at - start, at - start + length);
+    const made = Buffer.allocUnsafe(length);
+    copyParts(made, parts, old);
+    const mends = new MendReader(input);
+    for (const part of parts) predictor.predict(made, part, at, mends);
+    mends.expectEnd();
+    readLiterals(input, made, parts);
+    applyPatches(input, made, parts);
+    at += length;
+    if (length > 0) yield made;
+  } while (at < size);
+}

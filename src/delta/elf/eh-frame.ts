@@ -21,7 +21,7 @@ const maxCommons = 4096;
 
 /** .eh_frame: a sequence of common parts and frames. */
 export function findFrames(search: Search, section: Section): void {
-  const { view, list, image, marks } = search;
+  const { view, list, image, tables } = search;
   const { start, end, shift } = clip(search, section, 4);
   const commons = new Map<number, Common>();
   let at = section.offset < search.from ? firstFrame(search, start, end) : start;
@@ -46,7 +46,7 @@ export function findFrames(search: Search, section: Section): void {
           const table = at + 17 + view.getInt32(at + 17, true) + shift;
           if (isMapped(image, table) && table !== at + 17 + shift) {
             list.push(at + 17, kinds.relativeSelf, table);
-            marks.add(table);
+            tables.add(table);
           }
         }
       }

@@ -12,10 +12,10 @@ const omitted = 0xff;
 
 /** Reads the tables that frames name. */
 export function findTypes(search: Search, section: Section): void {
-  const { bytes, view, list, image, marks, from } = search;
+  const { bytes, view, list, image, tables, from } = search;
   const shift = section.address - section.offset + from;
   let free = 0;
-  marks.forEach(section.address, (address, next) => {
+  tables.forEach(section.address, (address, next) => {
     const end = Math.min(next - shift, bytes.length);
     const { listEnd, listStart } = typeList(bytes, address - shift, end);
     for (let at = Math.max(listStart + ((listEnd - listStart) & 3), free); at + 4 <= listEnd; at += 4) {

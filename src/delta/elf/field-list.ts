@@ -41,6 +41,11 @@ export class FieldList {
     this.base[row] = base;
   }
 
+  /** Takes back the last rows, those at `offset` and behind, but none before row `first`. */
+  dropFrom(offset: number, first: number): void {
+    while (this.count > first && this.offset[this.count - 1]! >= offset) this.count--;
+  }
+
   /** The number of a base, the same for the same address; 0, which is none, when there are too many. */
   baseAt(address: number): number {
     const known = this.#baseIndex.get(address);

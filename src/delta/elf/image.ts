@@ -15,6 +15,9 @@ export interface ElfImage extends AddressMap {
   /** Loaded where it says, not moved at run time: code holds addresses as plain numbers. */
   readonly fixed: boolean;
   readonly segments: readonly Segment[];
+  /** Addresses around all code; meaningless without sections. */
+  readonly codeLow: number;
+  readonly codeEnd: number;
   /** In the order of the file, not overlapping. Empty where they cannot be read. */
   readonly sections: readonly Section[];
 }
@@ -40,7 +43,18 @@ export function parseElf(file: RandomBytes): ElfImage | undefined {
   const map = addressMap(segments);
   if (map === undefined) return undefined;
   const image = { machine, headersEnd: Math.max(headerSize, end), fixed: type === 2, segments, ...map };
-  return { ...image, sections: findSections(file, header, segments, map) };
+  const sections = findSections(file, header, segments, map);
+  return { ...image, sections, ...codeBounds(sections) };
+}
+
+function codeBounds(sections: readonly Section[]): { codeLow: number; codeEnd: number } {
+  let [codeLow, codeEnd] = [Infinity, 0];
+  for (const { role, address, size } of sections) {
+    if (role !== 'code' && role !== 'procedureLinkage') continue;
+    codeLow = Math.min(codeLow, address);
+    codeEnd = Math.max(codeEnd, address + size);
+  }
+  return { codeLow, codeEnd };
 }
 
 const machines: ReadonlyMap<number, 'x86-64' | 'aarch64'> = new Map([
@@ -64,6 +78,22 @@ export function anchors(old: ElfImage, fresh: ElfImage): Float64Array {
   return Float64Array.from(pairs);
 }
 
+/**
+ * Addresses of the tables that others count in (symbols, strings, relocations of stubs), old and fresh, as `anchors` gives
+ * them. Only who has both files whole knows them: a sender tells those that would be predicted wrong.
+ */
+export function landmarks(old: ElfImage, fresh: ElfImage): Float64Array {
+  const pairs = new Map<number, number>();
+  const ranks = new Map<string, number>();
+  for (const { role, linked } of old.sections) {
+    const rank = ranks.get(role) ?? 0;
+    ranks.set(role, rank + 1);
+    const other = fresh.sections.filter((section) => section.role === role)[rank];
+    if (linked !== 0 && other !== undefined && other.linked !== 0) pairs.set(linked, other.linked);
+  }
+  return Float64Array.from([...pairs].flat());
+}
+
 function alike(a: Segment, b: Segment): boolean {
   return a.type === b.type && a.flags === b.flags;
 }
@@ -74,6 +104,6 @@ function rankOf(segments: readonly Segment[], index: number): number {
 }
 
 function view(file: RandomBytes, offset: number, length: number): DataView {
-  const bytes = file.read(offset, length).slice();
+  const bytes = new Uint8Array(file.read(offset, length));
   return new DataView(bytes.buffer, bytes.byteOffset, length);
 }

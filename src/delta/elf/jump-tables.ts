@@ -11,10 +11,10 @@ const maxEntries = 65536;
 
 /** Reads the tables in a section of constants that code names. */
 export function findJumpTables(search: Search, section: Section): void {
-  const { bytes, view, list, marks, from } = search;
+  const { bytes, view, list, tables, from } = search;
   const { codeLow, codeEnd } = search.image;
   const shift = section.address - section.offset + from;
-  marks.forEach(section.address, (address, next) => {
+  tables.forEach(section.address, (address, next) => {
     const start = address - shift;
     const end = Math.min(next - shift, start + maxEntries * 4, bytes.length);
     if (start < 0 || address % 4 !== 0) return;

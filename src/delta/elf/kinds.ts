@@ -123,7 +123,7 @@ export function readTarget(
     case kinds.fileOffset:
       return targetOfOffset(image, unsigned64(bytes, at));
     default:
-      return instructionTarget(signed32(bytes, at), kind, place, guess);
+      return readInstruction(signed32(bytes, at), kind, place, guess);
   }
 }
 
@@ -191,7 +191,8 @@ function lowPart(low: number, shift: number): number | undefined {
   return (low & ((1 << shift) - 1)) === 0 ? low >> shift : undefined;
 }
 
-function instructionTarget(word: number, kind: number, place: number, guess: number): number {
+/** Where an aarch64 instruction points to; what it does not say of the address is taken from `guess`. */
+export function readInstruction(word: number, kind: number, place: number, guess: number): number {
   switch (kind) {
     case kinds.branch26:
       return place + ((word << 6) >> 6) * 4;

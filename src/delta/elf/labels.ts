@@ -49,10 +49,13 @@ export function labelled(bytes: Uint8Array, fields: Fields, image: ElfImage, fro
       makeLabels(canvas, rows);
       if (role === 'relocations') writeRelocations(canvas, rows);
       else writeLabels(canvas, rows);
+      if (role !== 'procedureLinkage') fillEntries(canvas, rows);
     }
-  const rest = image.sections.filter(({ role }) => !early.includes(role)).map((section) => rowsOf(canvas, section));
-  for (const rows of rest) makeLabels(canvas, rows);
-  for (const rows of rest) writeLabels(canvas, rows);
+  const rest = image.sections.filter(({ role }) => !early.includes(role));
+  for (const section of rest) makeLabels(canvas, rowsOf(canvas, section));
+  for (const section of rest)
+    if (section.role === 'data') writeWords(canvas, rowsOf(canvas, section));
+    else writeLabels(canvas, rowsOf(canvas, section));
   return copy;
 }
 
@@ -81,6 +84,29 @@ function makeLabels({ view, from, fields, labels, image }: Canvas, { first, end 
 function writeLabels({ view, fields, labels }: Canvas, { first, end }: Rows): void {
   const { offset, kind } = fields;
   for (let i = first; i < end; i++) putLabel(view, offset[i]!, kind[i]!, labels[i]!);
+}
+
+/**
+ * The empty last words of an entry that names a symbol (an undefined one's value and size, an addend) look like its name too:
+ * entries that have nothing but one number of their own would match each other nearly as well as themselves.
+ */
+function fillEntries({ view, fields, labels }: Canvas, { first, end }: Rows): void {
+  const { offset, kind } = fields;
+  for (let i = first; i < end; i++) {
+    const at = offset[i]!;
+    if (kind[i] === kinds.based && at + 24 <= view.byteLength && isZero(view, at + 8) && isZero(view, at + 16)) {
+      putLabel(view, at + 8, kinds.absolute64, labels[i]!);
+      putLabel(view, at + 16, kinds.absolute64, ~labels[i]!);
+    }
+    if (kind[i] === kinds.entry24 && at + 12 <= view.byteLength && isZero(view, at + 4))
+      putLabel(view, at + 4, kinds.absolute64, labels[i]!);
+  }
+}
+
+/** Words that no relocation has labelled. */
+function writeWords({ view, fields, labels }: Canvas, { first, end }: Rows): void {
+  const { offset, kind } = fields;
+  for (let i = first; i < end; i++) if (isZero(view, offset[i]!)) putLabel(view, offset[i]!, kind[i]!, labels[i]!);
 }
 
 /** A relocated word, and the relocation's own pointer to it, look like what the relocation says will be there. */

@@ -27,11 +27,11 @@ export function findPlainPointers(search: Search, section: Section): void {
   }
 }
 
-function findNamedPointers({ view, list, image, marks, bytes, from }: Search, section: Section): void {
+function findNamedPointers({ view, list, image, words, bytes, from }: Search, section: Section): void {
   const dynamic = image.segments.find(({ type }) => type === segmentTypes.dynamic)?.address ?? -1;
-  if (dynamic >= 0) marks.add(globalTableOf({ view, bytes, from }, section, dynamic));
+  if (dynamic >= 0) words.add(globalTableOf({ view, bytes, from }, section, dynamic));
   let free = 0;
-  marks.forEach(section.address, (address) => {
+  words.forEach(section.address, (address) => {
     const at = address - section.address + section.offset - from;
     if (at < free || at + 8 > bytes.length) return;
     const value = unsigned64(view, at);

@@ -12,8 +12,10 @@ export interface Search {
   readonly from: number;
   readonly image: ElfImage;
   readonly list: FieldList;
-  /** Addresses in constants, exception tables and data that other parts name as beginnings of something. */
-  readonly marks: Marks;
+  /** Where tables may begin: addresses that code takes and frames name. */
+  readonly tables: Marks;
+  /** Words of data that relocations name. */
+  readonly words: Marks;
 }
 
 /** The part of a section at hand: whole entries of `entry` bytes each, as offsets within the bytes. */

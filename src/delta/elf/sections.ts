@@ -95,7 +95,8 @@ function readSections(file: RandomBytes, header: DataView, map: AddressMap): Sec
   if (header.getUint16(58, true) !== sectionHeaderSize || count > maxSections || size === 0) return [];
   if (at + size > file.size) return [];
   const raw = readHeaders(file, at, count, header.getUint16(62, true));
-  const addressOf = (index: number): number => (raw[index] === undefined ? 0 : map.addressOf(raw[index].offset));
+  const addressOf = (index: number): number =>
+    index <= 0 || raw[index] === undefined ? 0 : map.addressOf(raw[index].offset);
   const jumps = raw.findIndex(({ name }) => name === '.rela.plt');
   const sections: Section[] = [];
   for (const section of raw) {
@@ -110,7 +111,7 @@ function readSections(file: RandomBytes, header: DataView, map: AddressMap): Sec
 }
 
 function readHeaders(file: RandomBytes, at: number, count: number, nameIndex: number): RawSection[] {
-  const bytes = file.read(at, count * sectionHeaderSize).slice();
+  const bytes = new Uint8Array(file.read(at, count * sectionHeaderSize));
   const headers = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const field = (index: number, offset: number): number => headers.getUint32(index * sectionHeaderSize + offset, true);
   const long = (index: number, offset: number): number => field(index, offset) + field(index, offset + 4) * 2 ** 32;

@@ -16,7 +16,6 @@ export interface Segment {
 }
 
 export const segmentTypes = { load: 1, dynamic: 2, interpreter: 3, tls: 7, ehFrameHeader: 0x6474e550 } as const;
-const executable = 1;
 export const programHeaderSize = 56;
 const addressLimit = 2 ** 48;
 
@@ -25,9 +24,6 @@ export interface AddressMap {
   /** Mapped addresses, those without file bytes (.bss) included: from `low` to before `addressEnd`. */
   readonly low: number;
   readonly addressEnd: number;
-  /** Addresses around all that may be executed. */
-  readonly codeLow: number;
-  readonly codeEnd: number;
   /** The address of a file offset, a pseudo address where none is mapped there. */
   addressOf(offset: number): number;
   /** The file offset of an address, -1 when the file has no byte for it. */
@@ -59,12 +55,9 @@ export function addressMap(segments: readonly Segment[]): AddressMap | undefined
   if (byAddress.some((load, i) => i > 0 && endOf(byAddress[i - 1]!) > load.address)) return undefined;
   if (inFile.some((load, i) => i > 0 && inFile[i - 1]!.offset + inFile[i - 1]!.fileSize > load.offset))
     return undefined;
-  const code = byAddress.filter(({ flags }) => (flags & executable) !== 0);
   return {
     low: byAddress[0]!.address,
     addressEnd: endOf(byAddress.at(-1)!),
-    codeLow: code[0]?.address ?? 0,
-    codeEnd: code.length === 0 ? 0 : endOf(code.at(-1)!),
     addressOf: addressFinder(inFile),
     offsetOf: offsetFinder(inFile),
   };

@@ -41,7 +41,7 @@ function dynamicTables(file: RandomBytes, segments: readonly Segment[], map: Add
   const dynamic = segments.find(({ type }) => type === segmentTypes.dynamic);
   if (dynamic === undefined || dynamic.offset + dynamic.fileSize > file.size) return [];
   const size = Math.min(dynamic.fileSize - (dynamic.fileSize % 16), maxDynamic);
-  const bytes = file.read(dynamic.offset, size).slice();
+  const bytes = new Uint8Array(file.read(dynamic.offset, size));
   const view = new DataView(bytes.buffer, bytes.byteOffset, size);
   const values = new Map<number, number>();
   for (let at = 0; at < size; at += 16)
@@ -63,7 +63,7 @@ function dynamicTables(file: RandomBytes, segments: readonly Segment[], map: Add
 function unwindTables(file: RandomBytes, segments: readonly Segment[], map: AddressMap): Section[] {
   const header = segments.find(({ type }) => type === segmentTypes.ehFrameHeader);
   if (header === undefined || header.fileSize < 8 || header.offset + header.fileSize > file.size) return [];
-  const bytes = file.read(header.offset, 8).slice();
+  const bytes = new Uint8Array(file.read(header.offset, 8));
   const view = new DataView(bytes.buffer, bytes.byteOffset, 8);
   const table = tableAt(map, 'ehFrameHeader', header.address, header.fileSize, 0);
   if (bytes[1] !== 0x1b) return [table];

@@ -15,7 +15,7 @@ const relocationTypes = {
 
 /** .rela.dyn and .rela.plt; marks the words that hold addresses. */
 export function findRelocations(search: Search, section: Section): void {
-  const { view, list, marks, image } = search;
+  const { view, list, words, image } = search;
   const { start, end } = clip(search, section, 24);
   const { relative, indirect, jumpSlot } = relocationTypes[image.machine];
   const base = section.linked === 0 ? 0 : list.baseAt(section.linked);
@@ -28,14 +28,14 @@ export function findRelocations(search: Search, section: Section): void {
     if (type === relative || type === indirect) {
       const addend = unsigned64(view, at + 16);
       if (isMapped(image, addend)) list.push(at + 16, kinds.absolute64, addend);
-      marks.add(place);
-    } else if (type === jumpSlot) marks.add(place);
+      words.add(place);
+    } else if (type === jumpSlot) words.add(place);
   }
 }
 
 /** .relr.dyn: an even entry is an address, an odd one says which of the next 63 words hold addresses too. */
 export function findRelativeRelocations(search: Search, section: Section): void {
-  const { view, list, marks, image } = search;
+  const { view, list, words, image } = search;
   const { start, end } = clip(search, section, 8);
   let place = 0;
   for (let at = start; at < end; at += 8) {
@@ -44,13 +44,13 @@ export function findRelativeRelocations(search: Search, section: Section): void 
       place = unsigned64(view, at);
       if (!isMapped(image, place)) continue;
       list.push(at, kinds.word, place);
-      marks.add(place);
+      words.add(place);
       place += 8;
       continue;
     }
     const high = view.getUint32(at + 4, true);
     for (let bit = 1; bit < 64; bit++)
-      if (((bit < 32 ? low >>> bit : high >>> (bit - 32)) & 1) !== 0) marks.add(place + (bit - 1) * 8);
+      if (((bit < 32 ? low >>> bit : high >>> (bit - 32)) & 1) !== 0) words.add(place + (bit - 1) * 8);
     place += 63 * 8;
   }
 }

@@ -1,0 +1,133 @@
+// Addresses in aarch64 code: branches, and the pairs of instructions that make an address out of a page (adrp) and its low 12
+// bits (add, loads and stores). Encodings: Arm Architecture Reference Manual, A64 instruction set.
+
+import type { FieldList } from './field-list.ts';
+import type { ElfImage } from './image.ts';
+import { kinds, readInstruction } from './kinds.ts';
+import type { Marks } from './marks.ts';
+
+/** A run of code: offsets within the bytes, and what is added to an offset to get the address. */
+interface Run {
+  readonly from: number;
+  readonly to: number;
+  readonly shift: number;
+}
+
+/** What an instruction is, by its highest byte. */
+const groups = {
+  other: 0,
+  branch26: 1,
+  branch19: 2,
+  branch14: 3,
+  literal: 4,
+  adr: 5,
+  adrp: 6,
+  add: 7,
+  /** Loads and stores with an unsigned offset, and those with other offsets. */
+  offset: 8,
+  memory: 9,
+  unallocated: 10,
+} as const;
+
+const groupOf: Uint8Array = Uint8Array.from({ length: 256 }, (_, high) => {
+  if ((high & 0x7c) === 0x14) return groups.branch26;
+  if (high === 0x54 || (high & 0x7e) === 0x34) return groups.branch19;
+  if ((high & 0x7e) === 0x36) return groups.branch14;
+  if ((high & 0x3b) === 0x18) return groups.literal;
+  if ((high & 0x9f) === 0x10) return groups.adr;
+  if ((high & 0x9f) === 0x90) return groups.adrp;
+  if (high === 0x91) return groups.add;
+  if ((high & 0x3b) === 0x39) return groups.offset;
+  if ((high & 0x1e) === 0 || (high & 0x1e) === 2 || (high & 0x1e) === 6) return groups.unallocated;
+  return (high & 0x0a) === 0x08 ? groups.memory : groups.other;
+});
+
+const unknown = -1;
+/** Words so near to one that is no instruction are constants among the code: tables of ciphers and the like. */
+const dataReach = 64;
+const returnWord = 0xd65f03c0 | 0;
+/** Registers that a call may change. */
+const scratch = 19;
+
+/** Appends the fields of a run of code; marks what an add names, which may be a jump table. */
+export function sweepPairs(bytes: Uint8Array, run: Run, image: ElfImage, list: FieldList, marks: Marks): void {
+  const { shift } = run;
+  const { low, addressEnd, codeLow, codeEnd } = image;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  // Per register: the page that it holds, and the row of the adrp that put it there while its low bits are not known.
+  const pages = new Float64Array(32).fill(unknown);
+  const rows = new Int32Array(32).fill(unknown);
+  const firstRow = list.count;
+  let data = unknown;
+  const start = run.from + ((4 - ((run.from + shift) % 4)) % 4);
+  for (let at = start; at + 4 <= run.to; at += 4) {
+    const word = view.getInt32(at, true);
+    const group = groupOf[word >>> 24]!;
+    const place = at + shift;
+    if (group === groups.unallocated && word !== 0) {
+      data = at + dataReach;
+      list.dropFrom(at - dataReach, firstRow);
+      pages.fill(unknown);
+    }
+    if (at < data) continue;
+    switch (group) {
+      case groups.other:
+        if (word === returnWord) pages.fill(unknown);
+        else pages[word & 31] = unknown;
+        break;
+      case groups.branch26:
+      case groups.branch19:
+      case groups.branch14: {
+        const kind = group + kinds.branch26 - groups.branch26;
+        const target = readInstruction(word, kind, place, 0);
+        if (target >= codeLow && target < codeEnd) list.push(at, kind, target);
+        if (group === groups.branch26 && word < 0) pages.fill(unknown, 0, scratch);
+        break;
+      }
+      case groups.literal:
+      case groups.adr: {
+        const kind = group === groups.adr ? kinds.adr : kinds.branch19;
+        const target = readInstruction(word, kind, place, 0);
+        pages[word & 31] = unknown;
+        if (target >= low && target < addressEnd) list.push(at, kind, target);
+        break;
+      }
+      case groups.adrp: {
+        const register = word & 31;
+        const page = readInstruction(word, kinds.adrp, place, 0);
+        pages[register] = unknown;
+        if (page + 4096 <= low || page >= addressEnd) break;
+        pages[register] = page;
+        rows[register] = list.count;
+        list.push(at, kinds.adrp, page);
+        break;
+      }
+      default: {
+        const base = (word >>> 5) & 31;
+        const page = pages[base]!;
+        const kind = page < 0 ? 0 : lowKind(group, word);
+        if (kind !== 0) {
+          const target = readInstruction(word, kind, place, page);
+          list.push(at, kind, target);
+          if (group === groups.add) marks.add(target);
+          if (rows[base]! >= 0) list.target[rows[base]!] = target;
+          rows[base] = unknown;
+        }
+        if (group === groups.add || isLoad(word)) pages[word & 31] = unknown;
+      }
+    }
+  }
+}
+
+/** The kind of the low 12 bits in an add, load or store; 0 where there are none. */
+function lowKind(group: number, word: number): number {
+  if (group === groups.add) return (word & 0x00c00000) === 0 ? kinds.low12 : 0;
+  if (group !== groups.offset) return 0;
+  const vector = (word & 0x04800000) === 0x04800000 && word >>> 30 === 0;
+  return kinds.low12 + (vector ? 4 : word >>> 30);
+}
+
+/** Loads into general registers, of which those of pairs may change two. */
+function isLoad(word: number): boolean {
+  return (word & 0x04000000) === 0 && (word & 0x00c00000) !== 0;
+}

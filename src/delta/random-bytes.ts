@@ -11,3 +11,13 @@ export interface RandomBytes {
 export function inMemory(bytes: Uint8Array): RandomBytes {
   return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
 }
+
+/** A copy of a range of a file. Read piece by piece, so that the file's own buffer stays small. */
+export function copyOf(file: RandomBytes, offset: number, length: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(length);
+  for (let done = 0; done < length; done += piece)
+    copy.set(file.read(offset + done, Math.min(piece, length - done)), done);
+  return copy;
+}
+
+const piece = 1 << 20;

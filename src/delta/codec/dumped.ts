@@ -2,7 +2,7 @@
 
 import { formatError } from '../../errors.ts';
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
-import type { RandomBytes } from '../random-bytes.ts';
+import { copyOf, type RandomBytes } from '../random-bytes.ts';
 import { dumpFields, dumpImage, blanked, originOf } from './dump.ts';
 import { type CodecOptions, column, type Level, mode, predictedLimit } from './layout.ts';
 import { effortOf, indexOf, matchBytes } from './match.ts';
@@ -22,10 +22,10 @@ export interface Dumps {
 /** The origins of two files; undefined where one is no dump. */
 export function openDumps(old: RandomBytes, fresh: RandomBytes): Dumps | undefined {
   if (!isSized(old.size) || !isSized(fresh.size)) return undefined;
-  const oldBytes = Buffer.from(old.read(0, old.size));
+  const oldBytes = copyOf(old, 0, old.size);
   const oldOrigin = originOf(oldBytes);
   if (oldOrigin === undefined) return undefined;
-  const freshBytes = Buffer.from(fresh.read(0, fresh.size));
+  const freshBytes = copyOf(fresh, 0, fresh.size);
   const freshOrigin = originOf(freshBytes);
   return freshOrigin === undefined ? undefined : { old: oldBytes, oldOrigin, fresh: freshBytes, freshOrigin };
 }
@@ -70,7 +70,7 @@ function groundOf(old: RandomBytes, oldOrigin: number, freshOrigin: number, size
   return {
     old,
     oldImage: dumpImage(oldOrigin, old.size),
-    fields: dumpFields(old.read(0, old.size), oldOrigin),
+    fields: dumpFields(copyOf(old, 0, old.size), oldOrigin),
     freshImage: dumpImage(freshOrigin, size),
     start: 0,
   };

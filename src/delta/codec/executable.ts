@@ -5,7 +5,7 @@ import type { ColumnReader, ColumnWriter } from '../columns.ts';
 import { findFields } from '../elf/fields.ts';
 import { type ElfImage, parseElf } from '../elf/image.ts';
 import { labelled } from '../elf/labels.ts';
-import { inMemory, type RandomBytes } from '../random-bytes.ts';
+import { copyOf, inMemory, type RandomBytes } from '../random-bytes.ts';
 import { type CodecOptions, column, type Level, mode, predictedLimit } from './layout.ts';
 import { readLiterals, writeLiterals } from './literals.ts';
 import { effortOf, indexOf, matchBytes } from './match.ts';
@@ -38,7 +38,7 @@ export function* encodeExecutable(
   options: CodecOptions,
 ): Generator<void, void> {
   const { old, oldImage, fresh } = pair;
-  const header = Buffer.from(fresh.read(0, pair.freshImage.headersEnd));
+  const header = copyOf(fresh, 0, pair.freshImage.headersEnd);
   const ground = groundOf(old, oldImage, header);
   if (ground === undefined) throw new RangeError('headers that are none without their file');
   out.varint(column.head, mode.executable);
@@ -65,7 +65,7 @@ export function* decodeExecutable(
 function groundOf(old: RandomBytes, oldImage: ElfImage, header: Buffer): Ground | undefined {
   const freshImage = parseElf(inMemory(header));
   if (freshImage === undefined) return undefined;
-  return { old, oldImage, fields: findFields(old.read(0, old.size), oldImage), freshImage, start: header.length };
+  return { old, oldImage, fields: findFields(copyOf(old, 0, old.size), oldImage), freshImage, start: header.length };
 }
 
 /** Headers are coded as a copy of the old file's first bytes. */
@@ -74,7 +74,7 @@ function writeHeaders(out: ColumnWriter, old: RandomBytes, header: Buffer): void
   out.varint(column.head, header.length);
   const parts = [{ begin: 0, end: common, old: 0 }];
   writeLiterals(out, header, parts);
-  writePatches(out, Buffer.from(old.read(0, common)), header, parts);
+  writePatches(out, copyOf(old, 0, common), header, parts);
 }
 
 function readHeaders(input: ColumnReader, old: RandomBytes, size: number): Buffer {
@@ -98,8 +98,8 @@ function matchExecutables({ old, oldImage, fresh, freshImage }: Executables, lev
 }
 
 function toMatch(file: RandomBytes, image: ElfImage, level: Level): Buffer {
-  const bytes = file.read(0, file.size);
-  if (level === 'fast') return Buffer.from(bytes);
+  const bytes = copyOf(file, 0, file.size);
+  if (level === 'fast') return bytes;
   const labels = labelled(bytes, findFields(bytes, image), image);
   return Buffer.from(labels.buffer, labels.byteOffset, labels.length);
 }

@@ -3,7 +3,7 @@
 
 import { formatError } from '../../errors.ts';
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
-import { inMemory, type RandomBytes } from '../random-bytes.ts';
+import { copyOf, inMemory, type RandomBytes } from '../random-bytes.ts';
 import { expandBitstream } from './bitcode/expand.ts';
 import { packBitstream } from './bitcode/pack.ts';
 import { expandCatalogue, packCatalogue } from './catalogue.ts';
@@ -42,10 +42,9 @@ export interface ExpandedPair {
 export function openExpanded(old: RandomBytes, fresh: RandomBytes): ExpandedPair | undefined {
   const form = formOf(old);
   if (form === undefined || formOf(fresh) !== form) return undefined;
-  const freshBytes = Buffer.from(fresh.read(0, fresh.size));
+  const freshBytes = copyOf(fresh, 0, fresh.size);
   const expanded = form.expand(freshBytes);
-  const oldExpanded =
-    expanded && expanded.length <= limit ? form.expand(Buffer.from(old.read(0, old.size))) : undefined;
+  const oldExpanded = expanded && expanded.length <= limit ? form.expand(copyOf(old, 0, old.size)) : undefined;
   if (expanded === undefined || oldExpanded === undefined) return undefined;
   if (form.pack(expanded, fresh.size)?.equals(freshBytes) !== true) return undefined;
   return { form, old: oldExpanded, fresh: expanded };
@@ -53,7 +52,7 @@ export function openExpanded(old: RandomBytes, fresh: RandomBytes): ExpandedPair
 
 function formOf(file: RandomBytes): Form | undefined {
   if (file.size > limit || file.size < 8) return undefined;
-  const magic = Buffer.from(file.read(0, 4)).readUInt32LE(0);
+  const magic = copyOf(file, 0, 4).readUInt32LE(0);
   return forms.find((form) => form.magic === magic);
 }
 
@@ -79,8 +78,7 @@ export function* decodeExpanded(
   options: CodecOptions,
 ): Generator<Uint8Array, void> {
   const form = forms.find((candidate) => candidate.mode === how);
-  const oldExpanded =
-    form !== undefined && formOf(old) === form ? form.expand(Buffer.from(old.read(0, old.size))) : undefined;
+  const oldExpanded = form !== undefined && formOf(old) === form ? form.expand(copyOf(old, 0, old.size)) : undefined;
   if (form === undefined || oldExpanded === undefined)
     throw formatError('a file delta of a kind that its old file is not of', {}, { got: `kind ${how}` });
   const most = Math.min(limit, size * growth);

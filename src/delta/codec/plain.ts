@@ -1,7 +1,7 @@
 // Files of any kind: each window of the fresh file has runs of its own.
 
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
-import type { RandomBytes } from '../random-bytes.ts';
+import { copyOf, type RandomBytes } from '../random-bytes.ts';
 import { excerptFor } from './excerpt.ts';
 import { Landmarks } from './landmarks.ts';
 import { type CodecOptions, type Level, searchedSize, windowSize } from './layout.ts';
@@ -25,7 +25,7 @@ export function* encodePlain(
   let at = 0;
   do {
     const size = Math.min(options.window ?? windowSize, fresh.size - at);
-    const bytes = Buffer.from(fresh.read(at, size));
+    const bytes = copyOf(fresh, at, size);
     const runs = search(bytes, expected);
     writeRuns(out, runs, expected);
     const parts = partsOf(runs, 0, size);
@@ -46,7 +46,7 @@ type Searcher = (fresh: Buffer, expected: number) => Runs;
 function searcherOf(old: RandomBytes, level: Level, limit: number): Searcher {
   const effort = effortOf(level, Math.min(old.size, limit));
   if (old.size <= limit) {
-    const bytes = Buffer.from(old.read(0, old.size));
+    const bytes = copyOf(old, 0, old.size);
     const index = indexOf(bytes, effort);
     return (fresh, expected) => matchBytes(bytes, index, fresh, effort, expected);
   }

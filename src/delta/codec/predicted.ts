@@ -2,7 +2,7 @@
 // place went.
 
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
-import type { RandomBytes } from '../random-bytes.ts';
+import { copyOf, type RandomBytes } from '../random-bytes.ts';
 import type { Fields } from '../elf/field-list.ts';
 import type { ElfImage } from '../elf/image.ts';
 import { type CodecOptions, windowSize } from './layout.ts';
@@ -40,7 +40,7 @@ export function* encodePredicted(
   let at = start;
   do {
     const size = Math.min(options.window ?? windowSize, fresh.size - at);
-    const bytes = Buffer.from(fresh.read(at, size));
+    const bytes = copyOf(fresh, at, size);
     const parts = partsOf(runs, at - start, at - start + size);
     const made = Buffer.alloc(size);
     copyParts(made, parts, old);

@@ -4,8 +4,8 @@ import fc from 'fast-check';
 import { columnCount, decodeFile, encodeFile } from '../../../src/delta/codec/file.ts';
 import type { Level } from '../../../src/delta/codec/file.ts';
 import { ColumnReader, ColumnWriter } from '../../../src/delta/columns.ts';
-import { inMemory } from '../../../src/delta/random-bytes.ts';
 import { edited, words } from './arbitrary.ts';
+import { lent } from './lent.ts';
 
 interface Result {
   readonly bytes: Buffer;
@@ -19,7 +19,7 @@ function throughCodec(old: Buffer, fresh: Buffer, level: Level, window: number, 
   const batches: Uint8Array[][] = [];
   let windows = 0;
   let size = 0;
-  for (const _ of encodeFile(inMemory(old), inMemory(fresh), level, out, { window })) {
+  for (const _ of encodeFile(lent(old), lent(fresh), level, out, { window })) {
     windows++;
     if (!cut) continue;
     size += out.size;
@@ -30,7 +30,7 @@ function throughCodec(old: Buffer, fresh: Buffer, level: Level, window: number, 
   const readers = batches.map((columns) => new ColumnReader(columns));
   let asked = 0;
   const next = (): ColumnReader => readers[cut ? asked++ : 0]!;
-  const chunks = [...decodeFile(inMemory(old), fresh.length, next, { window })].map((chunk) => Buffer.from(chunk));
+  const chunks = [...decodeFile(lent(old), fresh.length, next, { window })].map((chunk) => Buffer.from(chunk));
   for (const reader of readers) reader.expectEnd();
   return { bytes: Buffer.concat(chunks), size, windows };
 }

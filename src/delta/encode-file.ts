@@ -1,0 +1,176 @@
+// Encodes one file in the cheapest way found: as it is in a base, as a copy, changed from a similar one, or fresh.
+
+import { encodeFile } from './codec/file.ts';
+import { columnCount as codecColumns } from './codec/file.ts';
+import type { Level } from './codec/file.ts';
+import type { BaseFile } from './candidates.ts';
+import { ColumnWriter } from './columns.ts';
+import { estimate, estimateColumns } from './estimate.ts';
+import type { FilePlan } from './file-plan.ts';
+import type { DigestedFiles, TreeFiles } from './files.ts';
+import { filterBlock, isFiltered } from './fresh-filter.ts';
+import { blockSize, node, source } from './layout.ts';
+import type { RandomBytes } from './random-bytes.ts';
+import type { Tally } from './report.ts';
+import { inBlocks } from './tree-file.ts';
+import { kind } from './tree-index.ts';
+import type { TreeWriter } from './tree-writer.ts';
+import type { UnitWriter } from './unit.ts';
+
+export interface FileEncoderOptions {
+  readonly level: Level;
+  readonly tally: Tally;
+  /** What the receiver can pack with. */
+  readonly tools: ReadonlySet<string> | undefined;
+}
+
+/** Columns of one window may not be more: then the files are too different. */
+const windowLimit = 24 * 1024 * 1024;
+/** Files of a base that are tried. */
+const tries: Readonly<Record<Level, number>> = { fast: 2, best: 3 };
+/** Of larger files only the likeliest is tried: a delta that waits for a better one holds memory. */
+const largeSize = 8 * 1024 * 1024;
+/** A delta of less than this part of the file is taken without a look at what else there is. */
+const clearlyGood = 0.02;
+
+/** A delta whose first window is written and found worth it. */
+interface Trial {
+  readonly from: BaseFile;
+  readonly cost: number;
+  readonly first: readonly Uint8Array[];
+  readonly work: Generator<void, void>;
+  readonly out: ColumnWriter;
+}
+
+export class FileEncoder {
+  readonly #fresh: TreeFiles;
+  readonly #bases: readonly (DigestedFiles | undefined)[];
+  readonly #plan: FilePlan;
+  readonly #unit: UnitWriter;
+  readonly #writer: TreeWriter;
+  readonly #level: Level;
+  readonly #tally: Tally;
+
+  constructor(
+    fresh: TreeFiles,
+    bases: readonly (DigestedFiles | undefined)[],
+    plan: FilePlan,
+    unit: UnitWriter,
+    writer: TreeWriter,
+    { level, tally }: FileEncoderOptions,
+  ) {
+    this.#fresh = fresh;
+    this.#bases = bases;
+    this.#plan = plan;
+    this.#unit = unit;
+    this.#writer = writer;
+    this.#level = level;
+    this.#tally = tally;
+  }
+
+  /** Writes file `entry`; `beside` is what stands in its place in the first base. Yields where a cut may be. */
+  *encode(entry: number, beside: BaseFile | undefined): Generator<void, void> {
+    const executable = this.#fresh.index[entry]!.kind === kind.executable ? node.executable : 0;
+    const keep = this.#plan.kept.has(entry) ? node.keep : 0;
+    const start = node.file + executable + keep;
+    const moved = this.#found(entry, beside);
+    const copy = this.#plan.copies.get(entry);
+    if (moved !== undefined) {
+      this.#writer.node(start + source.moved * node.source);
+      this.#writer.reference(moved);
+      this.#tally.files.moved++;
+    } else if (copy !== undefined) {
+      this.#writer.node(start + source.copy * node.source);
+      this.#writer.copy(copy);
+      this.#tally.files.moved++;
+    } else {
+      const trial = this.#trial(entry, beside);
+      if (trial === undefined) yield* this.#writeFresh(entry, start);
+      else yield* this.#writeSimilar(entry, start, trial);
+    }
+  }
+
+  /** Where the file is as it is; in its own place, if there, for then the reference is short. */
+  #found(entry: number, beside: BaseFile | undefined): BaseFile | undefined {
+    const moved = this.#plan.moved.get(entry);
+    const old = beside && this.#bases[beside.base];
+    if (moved === undefined || old === undefined || beside === undefined) return moved;
+    const { size } = this.#fresh.index[entry]!;
+    return old.index[beside.entry]!.size === size && old.digest(beside.entry) === this.#fresh.digest(entry)
+      ? beside
+      : moved;
+  }
+
+  /** The best delta against a similar file, if one is worth it. */
+  #trial(entry: number, beside: BaseFile | undefined): Trial | undefined {
+    const { size } = this.#fresh.index[entry]!;
+    if (size === 0) return undefined;
+    const most = size > largeSize ? 1 : tries[this.#level];
+    const file = this.#fresh.file(entry);
+    let best: Trial | undefined;
+    let fresh: number | undefined;
+    for (const from of this.#plan.candidates.similar(entry, beside, most)) {
+      const trial = this.#try(from, this.#fresh.file(entry));
+      if (trial === undefined) continue;
+      if (trial.cost < clearlyGood * size) return trial;
+      fresh ??= estimate(file.read(0, Math.min(size, 4 * blockSize))) * Math.max(1, size / (4 * blockSize));
+      if (trial.cost < (best?.cost ?? fresh)) best = trial;
+      if (best !== undefined && best.cost < fresh * 0.5) break;
+    }
+    return best;
+  }
+
+  #try(from: BaseFile, file: RandomBytes): Trial | undefined {
+    const old = this.#bases[from.base]!.tree!.file(from.entry);
+    const out = new ColumnWriter(codecColumns);
+    const work = encodeFile(old, file, this.#level, out);
+    work.next();
+    if (out.size > windowLimit) return undefined;
+    const first = out.take();
+    const windows = Math.max(1, file.size / (16 * 1024 * 1024));
+    return { from, cost: estimateColumns(first) * windows, first, work, out };
+  }
+
+  *#writeSimilar(entry: number, start: number, { from, first, work, out }: Trial): Generator<void, void> {
+    const { size } = this.#fresh.index[entry]!;
+    this.#writer.node(start + source.similar * node.source);
+    this.#writer.reference(from);
+    this.#writer.sizeBeside(size, this.#bases[from.base]!.index[from.entry]!.size);
+    let written = 0;
+    for (let columns = first; ; columns = out.take()) {
+      for (const [i, bytes] of columns.entries()) {
+        this.#unit.codec.bytes(i, bytes);
+        written += bytes.length;
+      }
+      yield;
+      if (work.next().done === true) break;
+    }
+    this.#tally.files.similar++;
+    this.#tally.changed(this.#head(entry), written);
+  }
+
+  *#writeFresh(entry: number, start: number): Generator<void, void> {
+    const { size } = this.#fresh.index[entry]!;
+    this.#writer.node(start + source.fresh * node.source);
+    this.#writer.size(size);
+    this.#tally.files.fresh++;
+    if (size === 0) return;
+    let at = 0;
+    let filtered = false;
+    for (const block of inBlocks(this.#fresh.read(entry), blockSize)) {
+      if (at === 0) {
+        filtered = isFiltered(block);
+        this.#tally.fresh(block.subarray(0, 8), size, false);
+      }
+      if (filtered) filterBlock(block, at);
+      this.#unit.fresh(block);
+      at += block.length;
+      yield;
+    }
+  }
+
+  #head(entry: number): Uint8Array {
+    for (const chunk of this.#fresh.read(entry)) return Uint8Array.from(chunk.subarray(0, 8));
+    return new Uint8Array(0);
+  }
+}

@@ -1,0 +1,125 @@
+// Files of trees: compared, digested, read at random.
+
+import { createHash } from 'node:crypto';
+import { NarrowError } from '../errors.ts';
+import { treePathText } from '../format/nar/tree.ts';
+import type { SyncFileTree, TreePath } from '../format/nar/tree.ts';
+import type { RandomBytes } from './random-bytes.ts';
+
+/** Bytes of a digest that stands for contents: SHA-256, cut. */
+export const digestSize = 16;
+
+/** True when two sources yield the same bytes; stops at the first difference. They must not share a buffer. */
+export function sameContents(one: Iterable<Uint8Array>, other: Iterable<Uint8Array>): boolean {
+  const others = other[Symbol.iterator]();
+  let rest: Uint8Array = new Uint8Array(0);
+  try {
+    for (const chunk of one) {
+      for (let at = 0; at < chunk.length;) {
+        while (rest.length === 0) {
+          const next = others.next();
+          if (next.done === true) return false;
+          rest = next.value;
+        }
+        const size = Math.min(rest.length, chunk.length - at);
+        if (Buffer.compare(chunk.subarray(at, at + size), rest.subarray(0, size)) !== 0) return false;
+        at += size;
+        rest = rest.subarray(size);
+      }
+    }
+    while (rest.length === 0) {
+      const next = others.next();
+      if (next.done === true) return true;
+      rest = next.value;
+    }
+    return false;
+  } finally {
+    others.return?.();
+  }
+}
+
+/** The digest that stands for a file's contents. */
+export function contentDigest(contents: Iterable<Uint8Array>): Buffer {
+  const hash = createHash('sha256');
+  for (const chunk of contents) hash.update(chunk);
+  return hash.digest().subarray(0, digestSize);
+}
+
+/** Files up to this size are read once and held. */
+const heldSize = 32 * 1024 * 1024;
+/** Of larger ones blocks are held, so many at most. */
+const pageSize = 1024 * 1024;
+const pageCount = 16;
+
+/** A file of `size` bytes in `tree`, for reading at random; what is handed out is not overwritten by later reads. */
+export function treeFile(tree: SyncFileTree, path: TreePath, size: number): RandomBytes {
+  if (size > heldSize) return pagedFile(tree, path, size);
+  let held: Buffer | undefined;
+  return {
+    size,
+    read(offset, length) {
+      held ??= readPart(tree, path, 0, size, size);
+      return held.subarray(offset, offset + length);
+    },
+  };
+}
+
+function pagedFile(tree: SyncFileTree, path: TreePath, size: number): RandomBytes {
+  const pages = new Map<number, Buffer>();
+  const page = (number: number): Buffer => {
+    const known = pages.get(number);
+    if (known !== undefined) return known;
+    const start = number * pageSize;
+    const bytes = readPart(tree, path, start, Math.min(pageSize, size - start), size);
+    if (pages.size >= pageCount) pages.delete(pages.keys().next().value!);
+    pages.set(number, bytes);
+    return bytes;
+  };
+  return {
+    size,
+    read(offset, length) {
+      const first = Math.floor(offset / pageSize);
+      const start = offset - first * pageSize;
+      if (start + length <= pageSize) return page(first).subarray(start, start + length);
+      return readPart(tree, path, offset, length, size);
+    },
+  };
+}
+
+function readPart(tree: SyncFileTree, path: TreePath, offset: number, length: number, size: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  let at = 0;
+  // without a range a tree reads to the end of the file in one go
+  for (const chunk of tree.read(path, length === size ? undefined : { offset, length })) {
+    if (at + chunk.length > length) throw changed(path, size);
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  if (at < length) throw changed(path, size);
+  return bytes;
+}
+
+function changed(path: TreePath, expected: number): NarrowError {
+  return new NarrowError(
+    'integrity',
+    `${treePathText(path)} changed while it was read: expected a file of ${expected} bytes`,
+  );
+}
+
+/** Cuts a source into blocks of `size` bytes, the last one shorter; borrowed until the next. */
+export function* inBlocks(source: Iterable<Uint8Array>, size: number): Generator<Buffer, void, undefined> {
+  const block = Buffer.allocUnsafe(size);
+  let filled = 0;
+  for (const chunk of source) {
+    for (let at = 0; at < chunk.length;) {
+      const part = chunk.subarray(at, at + size - filled);
+      block.set(part, filled);
+      filled += part.length;
+      at += part.length;
+      if (filled < size) continue;
+      yield block;
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield block.subarray(0, filled);
+}

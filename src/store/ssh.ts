@@ -259,7 +259,7 @@ export class SshStore implements BuildingStore, RootedStore {
   add(items: AsyncIterable<Item>, options: AddOptions = {}): AsyncIterable<Outcome> {
     const { url } = this;
     const { warn } = this.#context;
-    const session = (): ServeClient => this.#client();
+    const sessions = [() => this.#client(), ...this.#further()];
     const infos = (paths: readonly StorePath[]): Promise<readonly PathInfo[]> => this.#infos(paths);
     return outcomesOf(async (tell, signal) => {
       const hear = (outcome: Outcome): void => {
@@ -267,11 +267,19 @@ export class SshStore implements BuildingStore, RootedStore {
         tell(outcome);
       };
       try {
-        await addOverServe({ url, warn, session, infos, missing: this.#missing }, items, { ...options, signal }, hear);
+        await addOverServe({ url, warn, sessions, infos, missing: this.#missing }, items, { ...options, signal }, hear);
       } catch (error) {
         throw explainGreeting(error, this.#place.connection.host);
       }
     }, options.signal);
+  }
+
+  /** Sessions beside the asking one, each opened when it is needed, and again when it has ended. */
+  #further(): (() => ServeClient)[] {
+    return Array.from({ length: this.#place.maxSessions - 1 }, () => {
+      let session: ServeClient | undefined;
+      return () => (session = session && !session.broken ? session : this.#open());
+    });
   }
 
   addSignatures(path: StorePath, _narHash: Hash, _signatures: readonly string[]): Promise<void> {

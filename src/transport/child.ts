@@ -39,6 +39,7 @@ export function startChild(options: ChildOptions): Duplex {
   const child = spawn(command!, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
   const lines = new ErrorLines(child, options.onLine);
   const ended = endOf(child);
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()).once('error', () => resolve()));
   const kill = (): void => void child.kill('SIGTERM');
   signal?.addEventListener('abort', kill, { once: true });
   void ended.then(() => signal?.removeEventListener('abort', kill));
@@ -63,8 +64,10 @@ export function startChild(options: ChildOptions): Duplex {
       // every answer is there: what the child would still do costs a round trip and changes nothing
       child.stdout!.destroy();
       child.kill('SIGTERM');
-      const late = await Promise.race([ended.then(() => false), delay(patience).then(() => true)]);
+      const late = await Promise.race([exited.then(() => false), delay(patience).then(() => true)]);
       if (late) child.kill('SIGKILL');
+      // a shared connection keeps it open for another round trip
+      child.stderr!.destroy();
       lines.flush();
     },
   });

@@ -91,10 +91,11 @@ async function collectNar(item: Item, options: OutgoingOptions): Promise<Buffer>
   return bytes;
 }
 
-/** The items in their order, small ones fetched ahead. Never waits for an item before those at hand are taken. */
+/** The items in their order, up to `most` at hand, small ones fetched ahead. Never waits for an item before those at hand are taken. */
 export async function* loadAhead(
   items: AsyncIterable<Item> | Iterable<Item>,
   options: OutgoingOptions,
+  most: number = aheadItems,
 ): AsyncGenerator<Loaded, void, undefined> {
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const queue: Loaded[] = [];
@@ -103,7 +104,7 @@ export async function* loadAhead(
   let failure: { readonly error: unknown } | undefined;
   const pull = (): void => {
     const bytes = queue.reduce((sum, { item }) => sum + Math.min(item.info.narSize, smallSize), 0);
-    if (pulling || ended || queue.length >= aheadItems || bytes >= aheadBytes) return;
+    if (pulling || ended || queue.length >= most || bytes >= aheadBytes) return;
     pulling = (async () => {
       try {
         const next = await iterator.next();

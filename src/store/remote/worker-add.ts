@@ -9,18 +9,26 @@ import type { Item, Outcome } from '../store.ts';
 import { batchesOf } from './batches.ts';
 import type { BulkOptions } from './bulk.ts';
 import { addBulk, addSingly, bulkItems, failure, outcomeOfKnown } from './bulk.ts';
+import { Dispatcher, bytesPerLane } from './dispatcher.ts';
 import { because } from './outcomes.ts';
 import { Registration, takesRealisations, untakable } from './registration.ts';
+import { WorkerLane } from './worker-lane.ts';
 
 export interface WorkerPlace {
   readonly url: string;
   /** The connection; a new one after the last has broken. */
   readonly client: () => Promise<WorkerClient>;
+  /** Opens further connections. */
+  readonly open: () => Promise<WorkerClient>;
+  /** At most so many, where one is bound by the window of its channel. */
+  readonly maxLanes: number;
   /** Paths that were not there when it was checked. */
   readonly missing: ReadonlySet<StorePath>;
   readonly infos: (paths: readonly StorePath[]) => Promise<ReadonlyMap<StorePath, PathInfo>>;
 }
 
+/** From this version on data is sent without being asked for. */
+const pushed = 23;
 /** Streams that failed one after the other without a single path taken: the next would fail, too. */
 const hopeless = 3;
 
@@ -42,6 +50,7 @@ class Adding {
   readonly #tell: (outcome: Outcome) => void;
   readonly #failed = new Map<StorePath, Error>();
   readonly #registration = new Registration();
+  #dispatcher: Dispatcher | undefined;
 
   constructor(place: WorkerPlace, options: BulkOptions, tell: (outcome: Outcome) => void) {
     this.#place = place;
@@ -55,11 +64,32 @@ class Adding {
   async add(batch: readonly Item[]): Promise<void> {
     const able = await this.#sortOut(await this.#place.client(), batch);
     const client = await this.#place.client();
+    const bytes = able.reduce((sum, { info }) => sum + info.narSize, 0);
+    const several = this.#place.maxLanes > 1 && client.peer.version >= pushed && bytes > 2 * bytesPerLane;
+    if (this.#dispatcher || several) return this.#dispatch(able);
     if (client.has(ops.addMultipleToStore as never)) return this.#addRounds(able);
     await addSingly(client, able, this.#options, (outcome) => this.#tellAdded(outcome));
   }
 
+  /** Over several connections, each path by itself: a stream of many tells nothing of any before it ends. */
+  async #dispatch(items: readonly Item[]): Promise<void> {
+    this.#dispatcher ??= this.#open();
+    await this.#dispatcher.add(items.filter((item) => !this.#tellIfLost(item)));
+  }
+
+  #open(): Dispatcher {
+    const { client, open, maxLanes } = this.#place;
+    let lanes = 0;
+    return new Dispatcher({
+      ...this.#options,
+      maxLanes,
+      openLane: (events) => new WorkerLane(lanes++ === 0 ? client : kept(open), this.#options, events),
+      tell: (outcome) => this.#tellAdded(outcome),
+    });
+  }
+
   async register(): Promise<void> {
+    await this.#dispatcher?.settle();
     await this.#registration.register(this.#place.client, this.#tell);
   }
 
@@ -116,4 +146,10 @@ class Adding {
     this.#tell(failure(item, new NarrowError('missing', why, { cause: this.#failed.get(lost) })));
     return true;
   }
+}
+
+/** The same connection each time. */
+function kept(open: () => Promise<WorkerClient>): () => Promise<WorkerClient> {
+  let opened: Promise<WorkerClient> | undefined;
+  return () => (opened ??= open());
 }

@@ -183,6 +183,8 @@ export class WorkerStore implements BuildingStore, ListedStore, SubstitutingStor
       const place = {
         url: this.url,
         client: () => this.client(),
+        open: () => this.#connections.open(),
+        maxLanes: this.options.shareLane ? this.options.maxLanes : 1,
         missing: this.#missing,
         infos: (paths: readonly StorePath[]) => this.pathInfos(paths),
       };

@@ -2,7 +2,7 @@
 
 import { NarrowError, isNarrowError } from '../errors.ts';
 import type { ByteSource } from '../bytes/source.ts';
-import { writeAll } from '../fs/write-all.ts';
+import { Output } from '../fs/output.ts';
 
 /** Throws `usage` when standard output is a terminal. */
 export function expectNoTerminal(what: string, example: string): void {
@@ -12,10 +12,16 @@ export function expectNoTerminal(what: string, example: string): void {
   });
 }
 
-/** Writes all of `source` to standard output, as fast as its reader takes it. Returns the bytes written. */
-export async function writeOut(source: ByteSource, signal: AbortSignal): Promise<number> {
+/**
+ * Writes all of a source to standard output, as fast as its reader takes it. The source is made for the output, whose
+ * buffers it may use. Returns the bytes written.
+ */
+export async function writeOut(open: (output: Output) => ByteSource, signal: AbortSignal): Promise<number> {
   try {
-    return await writeAll(stoppable(source, signal), 1, 'standard output');
+    await using output = new Output(1, 'standard output');
+    await output.writeAll(stoppable(open(output), signal));
+    await output.finish();
+    return output.written;
   } catch (error) {
     // the reader has seen enough (`| head`)
     if (isNarrowError(error, 'io') && error.data['errno'] === 'EPIPE') process.exit(0);

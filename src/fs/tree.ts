@@ -6,7 +6,7 @@ import type { Stats } from 'node:fs';
 import type { ByteString } from '../bytes/byte-string.ts';
 import { NarrowError, ioError } from '../errors.ts';
 import { treePathText } from '../format/nar/tree.ts';
-import type { ReadRange, SyncFileTree, TreePath, TreeStat } from '../format/nar/tree.ts';
+import type { ReadRange, SyncFile, SyncFileTree, TreePath, TreeStat } from '../format/nar/tree.ts';
 import { Descent, osPath, pathBytes } from './descent.ts';
 import type { OsPath } from './descent.ts';
 
@@ -28,7 +28,7 @@ export function localTree(root: string | Uint8Array): SyncFileTree {
 class LocalTree implements SyncFileTree {
   readonly synchronous = true;
   readonly #root: ByteString;
-  readonly #buffer: Buffer = Buffer.allocUnsafeSlow(READ_SIZE);
+  #buffer: Buffer | undefined;
   /** Size of the file that was asked about last: a read that ends there needs no second one to see the end. */
   #lastPath = '';
   #lastSize = -1;
@@ -56,19 +56,35 @@ class LocalTree implements SyncFileTree {
     return this.#call('list', path, readDirectory).sort();
   }
 
+  open(path: TreePath): SyncFile {
+    const fd = this.#call('open', path, openFile);
+    return {
+      read: (buffer, at, length) => {
+        try {
+          return readSync(fd, buffer, at, length, null);
+        } catch (error) {
+          throw ioError('read', this.#text(path), error);
+        }
+      },
+      close: () => closeSync(fd),
+    };
+  }
+
   *read(path: TreePath, { offset, length }: ReadRange = {}): Generator<Uint8Array, void, undefined> {
     const start = offset ?? 0;
     const expected = this.#join(path) === this.#lastPath ? this.#lastSize - start : -1;
+    const buffer = (this.#buffer ??= Buffer.allocUnsafeSlow(READ_SIZE));
     const fd = this.#call('open', path, openFile);
     try {
       let left = length ?? Infinity;
       let done = 0;
       while (left > 0) {
-        const size = this.#fill(fd, Math.min(left, READ_SIZE), offset === undefined ? null : start + done, path);
+        const position = offset === undefined ? null : start + done;
+        const size = this.#fill(fd, buffer, Math.min(left, READ_SIZE), position, path);
         if (size === 0) break;
         done += size;
         left -= size;
-        yield size === READ_SIZE ? this.#buffer : this.#buffer.subarray(0, size);
+        yield size === READ_SIZE ? buffer : buffer.subarray(0, size);
         if (size < READ_SIZE && done === expected) break;
       }
       if (left > 0 && length !== undefined) throw this.#cutShort(path, start, length, done);
@@ -77,9 +93,9 @@ class LocalTree implements SyncFileTree {
     }
   }
 
-  #fill(fd: number, length: number, position: number | null, path: TreePath): number {
+  #fill(fd: number, buffer: Buffer, length: number, position: number | null, path: TreePath): number {
     try {
-      return readSync(fd, this.#buffer, 0, length, position);
+      return readSync(fd, buffer, 0, length, position);
     } catch (error) {
       throw ioError('read', this.#text(path), error);
     }

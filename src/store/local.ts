@@ -32,7 +32,7 @@ import { RootsHandle } from './local/temp-roots.ts';
 import type { TrustPolicy } from './trust.ts';
 import { verdictOn } from './verdict.ts';
 import { ensureWritable } from './local/writable.ts';
-import type { Abilities, AddOptions, Item, OpenNar, Outcome, QueryOptions, RootedStore, Verdict } from './store.ts';
+import type { Abilities, AddOptions, Item, OpenNar, OpenOptions, Outcome, QueryOptions, RootedStore, Verdict } from './store.ts';
 
 /** What opening a local store needs to know of the user's settings. */
 export interface LocalContext {
@@ -136,12 +136,12 @@ export class LocalStore implements RootedStore {
     return this.#database.read((db) => this.#queries.byHashPart(db, hashPart), options);
   }
 
-  async open(info: PathInfo): Promise<OpenNar> {
+  async open(info: PathInfo, { buffers }: OpenOptions = {}): Promise<OpenNar> {
     return {
       encoding: 'none',
       size: info.narSize || undefined,
       hash: info.narHash,
-      bytes: packNar(localTree(this.#realPath(info.path))),
+      bytes: packNar(localTree(this.#realPath(info.path)), [], buffers),
     };
   }
 

@@ -5,6 +5,7 @@
 // `format` or `integrity` error, *cannot tell* a thrown `unavailable`.
 
 import type { ByteSource } from '../bytes/source.ts';
+import type { PackBuffers } from '../format/nar/pack.ts';
 import type { FileTree } from '../format/nar/tree.ts';
 import type { Hash } from '../model/hash.ts';
 import type { PathInfo } from '../model/path-info.ts';
@@ -32,6 +33,8 @@ export interface OpenOptions {
   readonly encodings?: readonly string[];
   /** Skip this many bytes of the stored file; only with the ability `ranges`, and only for the file's own encoding. */
   readonly offset?: number;
+  /** Where chunks may be made, by stores that make them; a buffer is used again when the next chunk is asked for. */
+  readonly buffers?: PackBuffers | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -8,6 +8,7 @@ import { closureOf, inOrder } from '../closure/walk.ts';
 import { decodableEncodings, decode } from '../format/compression.ts';
 import { writeExport } from '../format/export-stream.ts';
 import type { ExportItem } from '../format/export-stream.ts';
+import type { PackBuffers } from '../format/nar/pack.ts';
 import type { PathInfo } from '../model/path-info.ts';
 import type { StorePath } from '../model/store-path.ts';
 import { expectSame } from '../store/intake.ts';
@@ -30,6 +31,8 @@ export async function exportOrder(
 }
 
 export interface ExportOptions {
+  /** Where chunks may be made; see {@link OpenOptions}. */
+  readonly buffers?: PackBuffers | undefined;
   readonly onBytes?: ((path: StorePath, bytes: number) => void) | undefined;
   readonly onDone?: ((path: StorePath) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -56,8 +59,8 @@ async function* verified(
   info: PathInfo,
   options: ExportOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { signal, onBytes, onDone } = options;
-  const nar = await store.open(info, { encodings: decodableEncodings, signal });
+  const { buffers, signal, onBytes, onDone } = options;
+  const nar = await store.open(info, { encodings: decodableEncodings, buffers, signal });
   const hash = createHash('sha256');
   let size = 0;
   for await (const chunk of decode(nar.encoding, nar.bytes, { signal })) {

@@ -2,7 +2,9 @@
 
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import type { ByteSource } from '../../bytes/source.ts';
 import { NarrowError, ioError } from '../../errors.ts';
+import type { Output } from '../../fs/output.ts';
 import { formatPathInfoLine } from '../../format/path-info-json.ts';
 import { openStore } from '../../store/open.ts';
 import { exportOrder, exportPaths } from '../../transfer/export.ts';
@@ -64,11 +66,13 @@ async function runExport(given: readonly string[], options: ExportOptions, conte
   const progress = startProgress(context);
   progress.event({ type: 'plan', plan: { ...plan, fileSize: undefined } });
   try {
-    const stream = exportPaths(store, infos.values(), {
-      signal,
-      onBytes: (path, bytes) => progress.event({ type: 'bytes', path, bytes }),
-      onDone: (path) => progress.event({ type: 'outcome', outcome: { status: 'added', path, bytes: 0 } }),
-    });
+    const stream = ({ buffers }: Output): ByteSource =>
+      exportPaths(store, infos.values(), {
+        buffers,
+        signal,
+        onBytes: (path, bytes) => progress.event({ type: 'bytes', path, bytes }),
+        onDone: (path) => progress.event({ type: 'outcome', outcome: { status: 'added', path, bytes: 0 } }),
+      });
     const size = await writeOut(stream, signal);
     progress.stop();
     context.say(`exported ${count(infos.size, 'path')}, ${formatBytes(size)}`);

@@ -97,7 +97,7 @@ Examples:
 
 async function pack(path: string, { signal }: Context): Promise<void> {
   expectNoTerminal('a NAR', `narrow nar pack ${path} > x.nar`);
-  await writeOut(packNar(treeArgument(path)), signal);
+  await writeOut(({ buffers }) => packNar(treeArgument(path), [], buffers), signal);
 }
 
 async function unpack(
@@ -150,7 +150,7 @@ async function cat(text: string, inner: string | undefined, options: PlaceOption
   await using place = await openPlace(text, inner, options, context);
   const { tree, path } = place;
   if (!tree) {
-    await writeOut(catNar(place.nar(), path, place.name), context.signal);
+    await writeOut(() => catNar(place.nar(), path, place.name), context.signal);
     return;
   }
   const stat = await tree.stat(path);
@@ -159,7 +159,7 @@ async function cat(text: string, inner: string | undefined, options: PlaceOption
     const what = stat.type === 'symlink' ? `a link to ${displayBytes(stat.target)}` : 'a directory';
     throw new NarrowError('missing', `${treePathText(path)} in ${place.name} is ${what}, no regular file`);
   }
-  await writeOut(tree.read(path), context.signal);
+  await writeOut(() => tree.read(path), context.signal);
 }
 
 function absent({ name, path }: NarPlace): NarrowError {

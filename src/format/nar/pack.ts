@@ -10,7 +10,7 @@ import { NarrowError } from '../../errors.ts';
 import { nameFault } from './name.ts';
 import * as tokens from './tokens.ts';
 import { treePathText } from './tree.ts';
-import type { FileTree, RegularStat, SyncFileTree, TreePath, TreeStat } from './tree.ts';
+import type { FileTree, RegularStat, SyncFile, SyncFileTree, TreePath, TreeStat } from './tree.ts';
 
 /** Size of the batches, in bytes. */
 const BATCH = 256 * 1024;
@@ -18,38 +18,88 @@ const BATCH = 256 * 1024;
 const DIRECT = 64 * 1024;
 /** More than any run of tokens between two pieces of contents needs. */
 const HEADROOM = 8 * 1024;
+/** Size of a buffer to pack into, in bytes. */
+export const PACK_BUFFER: number = BATCH + HEADROOM;
+
+/** Where the next chunk is made. The one before may be used again as soon as this is asked for. */
+export type PackBuffers = () => Buffer;
 
 /** The NAR of what lies at `path` in `tree` (its root by default). Chunks are borrowed: their buffer is used again. */
-export function packNar(tree: FileTree, path: TreePath = []): ByteSource {
-  return 'synchronous' in tree ? packSync(tree as SyncFileTree, path) : packAsync(tree, path);
+export function packNar(tree: FileTree, path: TreePath = [], buffers: PackBuffers = oneBuffer()): ByteSource {
+  return 'synchronous' in tree ? packSync(tree as SyncFileTree, path, buffers) : packAsync(tree, path, buffers);
 }
 
-function* packSync(tree: SyncFileTree, root: TreePath): Generator<Uint8Array, void, undefined> {
-  const batch = new Batch();
+function oneBuffer(): PackBuffers {
+  const buffer = Buffer.allocUnsafeSlow(PACK_BUFFER);
+  return () => buffer;
+}
+
+function* packSync(tree: SyncFileTree, root: TreePath, buffers: PackBuffers): Generator<Uint8Array, void, undefined> {
+  const batch = new Batch(buffers);
   const walk = new Walk(batch, root);
   for (let step = walk.next(); step !== undefined; step = walk.next()) {
-    if (batch.full) yield batch.take();
+    if (batch.full) {
+      yield batch.take();
+      batch.renew();
+    }
     const stat = tree.stat(step);
     walk.enter(stat, stat?.type === 'directory' ? tree.list(step) : []);
     if (stat?.type !== 'regular') continue;
-    let size = 0;
-    for (const chunk of tree.read(step)) {
-      size += chunk.length;
-      if (size > stat.size) break;
-      if (!batch.empty && !batch.holds(chunk)) yield batch.take();
-      if (batch.holds(chunk)) batch.raw(chunk);
-      else yield chunk;
-    }
-    walk.leaveFile(stat, size);
+    if (tree.open) walk.leaveFile(stat, yield* readInto(batch, tree.open(step), stat.size));
+    else walk.leaveFile(stat, yield* copyInto(batch, tree.read(step), stat.size));
   }
   yield batch.take();
 }
 
-async function* packAsync(tree: FileTree, root: TreePath): AsyncGenerator<Uint8Array, void, undefined> {
-  const batch = new Batch();
+/** Takes contents of `expected` bytes into the batch. Returns how many there were; of a file that has grown, one more. */
+function* readInto(batch: Batch, file: SyncFile, expected: number): Generator<Uint8Array, number, undefined> {
+  try {
+    for (let size = 0; ;) {
+      if (batch.full) {
+        yield batch.take();
+        batch.renew();
+      }
+      // one byte more is asked for, so that the last read tells that the file ends there
+      const count = batch.readFrom(file, expected - size + 1);
+      size += count;
+      if (size >= expected || count === 0) return size;
+    }
+  } finally {
+    file.close();
+  }
+}
+
+function* copyInto(
+  batch: Batch,
+  chunks: Iterable<Uint8Array>,
+  expected: number,
+): Generator<Uint8Array, number, undefined> {
+  let size = 0;
+  for (const chunk of chunks) {
+    size += chunk.length;
+    if (size > expected) break;
+    if (!batch.empty && !batch.holds(chunk)) {
+      yield batch.take();
+      batch.renew();
+    }
+    if (batch.holds(chunk)) batch.raw(chunk);
+    else yield chunk;
+  }
+  return size;
+}
+
+async function* packAsync(
+  tree: FileTree,
+  root: TreePath,
+  buffers: PackBuffers,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const batch = new Batch(buffers);
   const walk = new Walk(batch, root);
   for (let step = walk.next(); step !== undefined; step = walk.next()) {
-    if (batch.full) yield batch.take();
+    if (batch.full) {
+      yield batch.take();
+      batch.renew();
+    }
     const stat = await tree.stat(step);
     walk.enter(stat, stat?.type === 'directory' ? await tree.list(step) : []);
     if (stat?.type !== 'regular') continue;
@@ -57,7 +107,10 @@ async function* packAsync(tree: FileTree, root: TreePath): AsyncGenerator<Uint8A
     for await (const chunk of tree.read(step)) {
       size += chunk.length;
       if (size > stat.size) break;
-      if (!batch.empty && !batch.holds(chunk)) yield batch.take();
+      if (!batch.empty && !batch.holds(chunk)) {
+        yield batch.take();
+        batch.renew();
+      }
       if (batch.holds(chunk)) batch.raw(chunk);
       else yield chunk;
     }
@@ -169,10 +222,16 @@ class Walk {
   }
 }
 
-/** The reused output buffer. Between two calls of `take` there is always room for HEADROOM bytes of tokens. */
+/** The output buffer. Between two calls of `take` there is always room for HEADROOM bytes of tokens. */
 class Batch {
-  readonly #buffer: Buffer = Buffer.allocUnsafe(BATCH + HEADROOM);
+  readonly #buffers: PackBuffers;
+  #buffer: Buffer;
   #length = 0;
+
+  constructor(buffers: PackBuffers) {
+    this.#buffers = buffers;
+    this.#buffer = buffers();
+  }
 
   get empty(): boolean {
     return this.#length === 0;
@@ -187,6 +246,18 @@ class Batch {
     const taken = this.#buffer.subarray(0, this.#length);
     this.#length = 0;
     return taken;
+  }
+
+  /** Goes on in the next buffer; after {@link take}, when what was taken is not looked at any more. */
+  renew(): void {
+    this.#buffer = this.#buffers();
+  }
+
+  /** Reads at most `most` bytes, as many as there is room for and one beyond; returns how many came. */
+  readFrom(file: SyncFile, most: number): number {
+    const count = file.read(this.#buffer, this.#length, Math.min(most, BATCH + 1 - this.#length));
+    this.#length += count;
+    return count;
   }
 
   raw(bytes: Uint8Array): void {

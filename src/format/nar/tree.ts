@@ -52,6 +52,15 @@ export interface SyncFileTree extends FileTree {
   list(path: TreePath): readonly ByteString[];
   read(path: TreePath, range?: ReadRange): Iterable<Uint8Array>;
   readonly synchronous: true;
+  /** Opens the regular file at `path` to be read once, into buffers of the caller's. Others need not have it. */
+  open?(path: TreePath): SyncFile;
+}
+
+/** A file that is read from its start to its end. */
+export interface SyncFile {
+  /** Reads up to `length` bytes to `at` in `buffer`; returns how many came, 0 at the end. */
+  read(buffer: Uint8Array, at: number, length: number): number;
+  close(): void;
 }
 
 /**

@@ -119,12 +119,17 @@ export function sweepPairs(bytes: Uint8Array, run: Run, image: ElfImage, list: F
   }
 }
 
-/** The kind of the low 12 bits in an add, load or store; 0 where there are none. */
+/** The kind of the low 12 bits in an add, load or store; 0 where there are none, or an offset that leaves the page. */
 function lowKind(group: number, word: number): number {
-  if (group === groups.add) return (word & 0x00c00000) === 0 ? kinds.low12 : 0;
-  if (group !== groups.offset) return 0;
-  const vector = (word & 0x04800000) === 0x04800000 && word >>> 30 === 0;
-  return kinds.low12 + (vector ? 4 : word >>> 30);
+  const shift = group === groups.offset ? sizeShift(word) : 0;
+  if (group !== groups.offset && (group !== groups.add || (word & 0x00c00000) !== 0)) return 0;
+  return ((word >>> 10) & 0xfff) << shift < 4096 ? kinds.low12 + shift : 0;
+}
+
+/** The size of what is loaded or stored, as a power of two: in the two highest bits, 16 bytes in one of their own. */
+function sizeShift(word: number): number {
+  const size = word >>> 30;
+  return size === 0 && (word & 0x04800000) === 0x04800000 ? 4 : size;
 }
 
 /** Loads into general registers, of which those of pairs may change two. */

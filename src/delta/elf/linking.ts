@@ -143,9 +143,10 @@ export function findVersions(search: Search, section: Section, role: keyof typeo
   const base = list.baseAt(section.linked);
   let last = start - 1;
   const pushName = (at: number): void => {
-    if (at <= last || base === 0) return;
+    const name = view.getInt32(at, true);
+    if (at <= last || base === 0 || name < 0) return;
     last = at + 3;
-    list.push(at, kinds.based, section.linked + view.getUint32(at, true), base);
+    list.push(at, kinds.based, section.linked + name, base);
   };
   // Every entry lies behind the one before: an entry's names are between it and the next, so all ends with the section.
   for (let entry = start; entry + layout.size <= end;) {

@@ -16,11 +16,13 @@ export class Marks {
   #last: Part = nowhere;
 
   constructor(sections: readonly Section[]) {
-    this.#parts = sections.map(({ address, size }) => ({
-      start: address,
-      end: address + size,
-      bits: new Uint32Array(Math.ceil(size / 32)),
-    }));
+    this.#parts = sections
+      .map(({ address, size }) => ({
+        start: address,
+        end: address + size,
+        bits: new Uint32Array(Math.ceil(size / 32)),
+      }))
+      .sort((a, b) => a.start - b.start);
   }
 
   add(address: number): void {
@@ -36,8 +38,8 @@ export class Marks {
 
   /** Calls `each` with every marked address of the section at `start`, ascending, and the mark after it (or the end). */
   forEach(start: number, each: (address: number, next: number) => void): void {
-    const part = this.#parts.find((candidate) => candidate.start === start);
-    if (part === undefined) return;
+    const part = this.#find(start);
+    if (part?.start !== start) return;
     let previous = -1;
     const { bits } = part;
     for (let index = 0; index < bits.length; index++)
@@ -49,8 +51,15 @@ export class Marks {
     if (previous >= 0) each(previous, part.end);
   }
 
+  /** By halves: a hostile file may have many sections, and each mark in another one. */
   #find(address: number): Part | undefined {
-    for (const part of this.#parts) if (address >= part.start && address < part.end) return part;
-    return undefined;
+    let [low, high] = [0, this.#parts.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#parts[middle]!.end <= address) low = middle + 1;
+      else high = middle;
+    }
+    const part = this.#parts[low];
+    return part !== undefined && address >= part.start ? part : undefined;
   }
 }

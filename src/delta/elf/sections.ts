@@ -65,16 +65,19 @@ export function findSections(
 ): Section[] {
   const found = readSections(file, header, map);
   const all = found.length > 0 ? found : sectionsOfSegments(file, segments, map);
-  return withoutOverlaps(all, file.size);
+  return withoutOverlaps(all, file.size, map);
 }
 
-function withoutOverlaps(sections: Section[], size: number): Section[] {
+function withoutOverlaps(sections: Section[], size: number, map: AddressMap): Section[] {
   let end = 0;
   return sections
     .sort((a, b) => a.offset - b.offset || a.size - b.size)
     .filter((section) => {
-      if (section.offset < end || section.size === 0 || section.offset + section.size > size) return false;
-      end = section.offset + section.size;
+      const sectionEnd = section.offset + section.size;
+      if (section.offset < end || section.size === 0 || sectionEnd > size) return false;
+      // A section over the end of a segment would be at two places at once.
+      if (map.addressOf(sectionEnd - 1) !== section.address + section.size - 1) return false;
+      end = sectionEnd;
       return true;
     });
 }
@@ -95,8 +98,10 @@ function readSections(file: RandomBytes, header: DataView, map: AddressMap): Sec
   if (header.getUint16(58, true) !== sectionHeaderSize || count > maxSections || size === 0) return [];
   if (at + size > file.size) return [];
   const raw = readHeaders(file, at, count, header.getUint16(62, true));
-  const addressOf = (index: number): number =>
-    index <= 0 || raw[index] === undefined ? 0 : map.addressOf(raw[index].offset);
+  const addressOf = (index: number): number => {
+    const offset = raw[index]?.offset ?? Infinity;
+    return index > 0 && offset < file.size ? map.addressOf(offset) : 0;
+  };
   const jumps = raw.findIndex(({ name }) => name === '.rela.plt');
   const sections: Section[] = [];
   for (const section of raw) {

@@ -30,7 +30,7 @@ function examine(bytes: Uint8Array, from: number, to: number): void {
   let free = 0;
   for (let i = 0; i < fields.count; i++) {
     const [at, kind, target] = [fields.offset[i]!, fields.kind[i]!, fields.target[i]!];
-    const place = image.addressOf(from + at);
+    const place: number = image.addressOf(from + at);
     const base = fields.bases[fields.base[i]!]!;
     assert.ok(at >= free && at + widthOf(kind) <= window.length, `field ${i} at ${at}`);
     free = at + widthOf(kind);

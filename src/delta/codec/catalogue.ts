@@ -52,10 +52,10 @@ function converted(file: Buffer, step: Step, known: boolean): Buffer | undefined
       const place = truth.readUInt32LE(at + 4);
       const end = file.indexOf(0, place);
       const length = place >= file.length || end < 0 ? 0 : end - place;
+      // A broken file could name one long string for every message.
+      budget -= end < 0 ? Math.max(0, file.length - place) : length;
       out.writeUInt32LE(step(file.readUInt32LE(at), length) >>> 0, at);
       expected = place + truth.readUInt32LE(at) + 1;
-      // A broken file could name one long string for every message.
-      budget -= length;
       if (budget < 0) return undefined;
     }
   }

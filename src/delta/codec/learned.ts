@@ -25,8 +25,8 @@ export class Learned {
 
   #slotOf(key: number): number {
     const mask = this.#keys.length - 1;
-    let slot = Math.imul(key ^ Math.floor(key / 0x100000000), 0x9e3779b1) >>> 8;
-    for (slot &= mask; this.#keys[slot] !== -1 && this.#keys[slot] !== key; slot = (slot + 1) & mask);
+    let slot = (Math.imul(key | 0, 0x9e3779b1) >>> 8) & mask;
+    while (this.#keys[slot] !== key && this.#keys[slot] !== -1) slot = (slot + 1) & mask;
     return slot;
   }
 

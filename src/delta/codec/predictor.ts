@@ -16,12 +16,17 @@ export interface Guide {
   mend(bytes: Uint8Array, at: number, kind: number, place: number, base: number, guess: number): number;
 }
 
+const memoShift = 18;
+
 export class Predictor {
   readonly #old: ElfImage;
   readonly #fresh: ElfImage;
   readonly #fields: Fields;
   readonly #map: RunMap;
   readonly #learned = new Learned();
+  /** The last answers to questions for targets, by their hashes. */
+  readonly #asked: Float64Array = new Float64Array(1 << (32 - memoShift)).fill(-1);
+  readonly #answers: Float64Array = new Float64Array(1 << (32 - memoShift));
   /** How far the last mended target went that lies in no byte of the old file. */
   #shift = 0;
 
@@ -65,14 +70,21 @@ export class Predictor {
   }
 
   #targetOf(old: number): number {
+    const slot = Math.imul(old | 0, 0x9e3779b1) >>> memoShift;
+    if (this.#asked[slot] === old) return this.#answers[slot]!;
     const learned = this.#learned.get(old);
-    if (learned !== undefined) return learned;
-    const offset = this.#old.offsetOf(old);
-    return offset < 0 ? old + this.#shift : this.#fresh.addressOf(this.#map.freshOf(offset));
+    if (learned === undefined) {
+      const offset = this.#old.offsetOf(old);
+      if (offset < 0) return old + this.#shift;
+      this.#answers[slot] = this.#fresh.addressOf(this.#map.freshOf(offset));
+    } else this.#answers[slot] = learned;
+    this.#asked[slot] = old;
+    return this.#answers[slot]!;
   }
 
   #learn(old: number, fresh: number): void {
     this.#learned.set(old, fresh);
+    this.#asked[Math.imul(old | 0, 0x9e3779b1) >>> memoShift] = -1;
     if (this.#old.offsetOf(old) < 0) this.#shift = fresh - old;
   }
 }

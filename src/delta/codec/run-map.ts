@@ -23,10 +23,10 @@ export class RunMap {
     this.#end = new Float64Array(runs.count);
     this.#shift = new Float64Array(runs.count);
     for (const i of order) this.#add(runs.old[i]!, runs.length[i]!, start + runs.fresh[i]! - runs.old[i]!);
-    this.#buckets = new Uint32Array((oldSize >> bucketBits) + 1);
+    this.#buckets = new Uint32Array(Math.floor(oldSize / (1 << bucketBits)) + 2);
     let stretch = 0;
     for (let i = 0; i < this.#buckets.length; i++) {
-      while (stretch < this.#count && this.#end[stretch]! <= i << bucketBits) stretch++;
+      while (stretch < this.#count && this.#end[stretch]! <= i * (1 << bucketBits)) stretch++;
       this.#buckets[i] = stretch;
     }
   }
@@ -48,8 +48,14 @@ export class RunMap {
 
   /** The fresh offset of an old one; where no run holds it, as the nearer one of its neighbours would have it. */
   freshOf(old: number): number {
-    let i = this.#buckets[Math.min(this.#buckets.length - 1, Math.floor(old / (1 << bucketBits)))]!;
-    while (i < this.#count && this.#end[i]! <= old) i++;
+    const bucket = Math.floor(old / (1 << bucketBits));
+    let i = this.#buckets[bucket] ?? this.#count;
+    let high = this.#buckets[bucket + 1] ?? this.#count;
+    while (i < high) {
+      const middle = (i + high) >>> 1;
+      if (this.#end[middle]! <= old) i = middle + 1;
+      else high = middle;
+    }
     if (i === this.#count) return i === 0 ? old : old + this.#shift[i - 1]!;
     if (this.#old[i]! <= old || i === 0) return old + this.#shift[i]!;
     return old + (this.#old[i]! - old < old - this.#end[i - 1]! ? this.#shift[i]! : this.#shift[i - 1]!);

@@ -47,23 +47,26 @@ class Walk {
     if (width < 2 || width > 32) throw new NoBitstream();
     port.align();
     const block = port.beginBlock();
-    const abbreviations = [...(this.#known.get(kind) ?? [])];
+    // Not copied: a hostile stream could have as many blocks as abbreviations that each begins with.
+    const known = this.#known.get(kind) ?? [];
+    const shared = known.length;
+    const own: Abbreviation[] = [];
     let described = -1;
     for (;;) {
       const id = port.fixed(width);
       if (id === 0) break;
       if (id === 1) this.#block(depth + 1);
-      else if (id === 2) this.#keep(this.#abbreviation(), kind === blockInfo ? described : undefined, abbreviations);
+      else if (id === 2) this.#keep(this.#abbreviation(), kind === blockInfo ? described : undefined, own);
       else if (id === 3) described = this.#unabbreviated(described);
-      else this.#record(abbreviations[id - 4]);
+      else this.#record(id - 4 < shared ? known[id - 4] : own[id - 4 - shared]);
     }
     port.align();
     port.endBlock(block);
   }
 
-  #keep(abbreviation: Abbreviation, described: number | undefined, abbreviations: Abbreviation[]): void {
+  #keep(abbreviation: Abbreviation, described: number | undefined, own: Abbreviation[]): void {
     if (described === undefined) {
-      abbreviations.push(abbreviation);
+      own.push(abbreviation);
       return;
     }
     const known = this.#known.get(described);
@@ -90,8 +93,10 @@ class Walk {
     const operands: Operand[] = [];
     for (let i = 0; i < count; i++) operands.push(this.#operand());
     const array = operands.findIndex(({ encoding }) => encoding === 'array');
-    if (array >= 0 && array !== operands.length - 2) throw new NoBitstream();
-    return operands;
+    if (array >= 0 && (array !== operands.length - 2 || operands[array + 1]!.encoding === 'literal'))
+      throw new NoBitstream();
+    // Literals take no bits, however many there are.
+    return operands.filter(({ encoding }) => encoding !== 'literal');
   }
 
   #operand(): Operand {
@@ -114,7 +119,6 @@ class Walk {
       const operand = abbreviation[i]!;
       if (operand.encoding === 'array') {
         const element = abbreviation[i + 1]!;
-        if (element.encoding === 'literal') throw new NoBitstream();
         for (let left = this.#port.variable(6); left > 0; left--) this.#value(element);
         return;
       }
@@ -132,6 +136,6 @@ class Walk {
       port.align();
       port.raw(length);
       port.align();
-    } else if (encoding !== 'literal') throw new NoBitstream();
+    } else throw new NoBitstream();
   }
 }

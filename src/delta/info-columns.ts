@@ -1,4 +1,4 @@
-// The columns of path infos; docs/formats/delta.md tells what is in each.
+// The columns of path infos; docs/formats/path-infos.md tells what is in each.
 
 export const column = {
   /** A number for each path: what is not as predicted. */

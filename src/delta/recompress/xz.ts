@@ -12,8 +12,12 @@ const magic = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] as const;
 const headerSize = 12;
 const footerSize = 12;
 const lzma2 = 0x21;
-/** Encoding takes ten times the dictionary: `xz -9` has 64 MiB. */
+/** `xz -9` has 64 MiB. */
 const maxDictionaryCode = 28;
+
+/** Encoding takes 11 times the dictionary, as far as contents fill it. */
+const mostRemembered = 8 * 1024 * 1024;
+const isAffordable = (dictionary: number, size: number): boolean => Math.min(dictionary, size) <= mostRemembered;
 
 /** Dictionaries of the presets 0 to 9, as powers of two. */
 const presetDictionaries = [18, 20, 21, 22, 22, 23, 23, 24, 25, 26] as const;
@@ -88,7 +92,7 @@ const toolOf = (version: string): string => `xz/${version.split('.').slice(0, 2)
 
 function prove(bytes: Uint8Array, contents: Uint8Array): Proof | undefined {
   const [library, block] = [xzLibrary(), readBlock(bytes)];
-  if (!library || !block) return undefined;
+  if (!library || !block || !isAffordable(dictionaryOf(block.dictionaryCode), contents.length)) return undefined;
   for (const guess of guesses(block)) {
     const packed = library.pack(contents, guess, bytes.length);
     if (!packed || Buffer.compare(packed, bytes) !== 0) continue;
@@ -105,6 +109,7 @@ function pack(recipe: Uint8Array, contents: Uint8Array, size: number): Uint8Arra
   const [major, minor, preset = 0, code = 0, last = 0] = recipe;
   if (recipe.length !== 5 || preset % extreme > 9 || preset >= 2 * extreme || code > maxDictionaryCode || last > 31)
     return undefined;
+  if (!isAffordable(dictionaryOf(code), contents.length)) return undefined;
   const tool = `xz/${major}.${minor}`;
   const library = xzLibrary();
   if (!library || toolOf(library.version) !== tool)

@@ -75,6 +75,13 @@ function expectExactOrNone(bytes: Uint8Array, contents: Uint8Array, what: string
   else assert.equal(openMember(bytes), undefined);
 }
 
+test('.xz with more to remember than can be afforded', () => {
+  const bytes = packed('xz', ['-c', '-0', '--lzma2=preset=0,dict=64MiB'], samples.get('text')!);
+  const { recipe } = openMember(packed('xz', ['-c', '-9'], samples.get('text')!))!;
+  assert.ok(expandMember(bytes));
+  assert.throws(() => packMember(recipe, Buffer.alloc(9_000_000), 1_000_000), { code: 'format' });
+});
+
 test('.zst by zstd: levels, from a file and from a pipe, one thread, no checksum, long distances', () => {
   const contents = samples.get('a mixture')!;
   const pipe = [['-1'], ['-3'], ['-10', '-T1'], ['-19']];

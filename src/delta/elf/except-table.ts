@@ -2,7 +2,6 @@
 // actions, read backwards from the place that the head names. Layout: Itanium C++ ABI, as GCC and LLVM write it.
 
 import { kinds } from './kinds.ts';
-import { isMapped } from './search.ts';
 import type { Search } from './search.ts';
 import type { Section } from './sections.ts';
 
@@ -14,6 +13,8 @@ const omitted = 0xff;
 export function findTypes(search: Search, section: Section): void {
   const { bytes, view, list, image, tables, from } = search;
   const shift = section.address - section.offset + from;
+  // Types, or the words that point to them, are writable data; actions read as types seldom lead there.
+  const dataLow = image.sections.find(({ role }) => role === 'data')?.address ?? image.addressEnd;
   let free = 0;
   tables.forEach(section.address, (address, next) => {
     const end = Math.min(next - shift, bytes.length);
@@ -21,7 +22,7 @@ export function findTypes(search: Search, section: Section): void {
     for (let at = Math.max(listStart + ((listEnd - listStart) & 3), free); at + 4 <= listEnd; at += 4) {
       const distance = view.getInt32(at, true);
       const target = at + shift + distance;
-      if (distance === 0 || !isMapped(image, target)) continue;
+      if (distance === 0 || target < dataLow || target >= image.addressEnd) continue;
       list.push(at, kinds.relativeSelf, target);
       free = at + 4;
     }

@@ -2,11 +2,13 @@
 // of this machine would be; what it trusts is its own affair.
 
 import type { StorePath } from '../model/store-path.ts';
+import type { HostedStore, Machine } from './machine.ts';
 import type { RemoteContext } from './remote/context.ts';
 import { remoteStoreDir } from './remote/context.ts';
 import { RemoteRoots } from './remote/remote-roots.ts';
 import type { SshPlace } from './remote/ssh-connection.ts';
 import { explainGreeting, sshPlace } from './remote/ssh-connection.ts';
+import { sshMachine } from './remote/ssh-machine.ts';
 import type { WorkerStoreOptions } from './remote/worker-store.ts';
 import { WorkerStore } from './remote/worker-store.ts';
 import type { RootedStore } from './store.ts';
@@ -38,13 +40,15 @@ export async function openSshNgStore(
   }
 }
 
-export class SshNgStore extends WorkerStore implements RootedStore {
+export class SshNgStore extends WorkerStore implements HostedStore, RootedStore {
+  readonly machine: Machine | undefined;
   readonly #connection: Disposable;
   readonly #roots: RemoteRoots;
 
   constructor(place: SshPlace, options: WorkerStoreOptions) {
     super(options);
     this.#connection = place.connection;
+    this.machine = sshMachine(place);
     this.#roots = new RemoteRoots(place, options.storeDir);
   }
 

@@ -13,6 +13,7 @@ import { serveOperations as ops } from '../protocol/serve/operations.ts';
 import { SpooledTrees } from './cache/spooled-trees.ts';
 import type { BuildOutcome, BuildRequestOptions, BuildTarget, BuildingStore } from './building.ts';
 import type { StoreFacts } from './facts.ts';
+import type { HostedStore, Machine } from './machine.ts';
 import { verdictOn } from './verdict.ts';
 import { buildOverServe, failOnAbort } from './remote/build.ts';
 import type { RemoteContext } from './remote/context.ts';
@@ -21,13 +22,18 @@ import { Fetcher } from './remote/fetcher.ts';
 import { outcomesOf } from './remote/outcomes.ts';
 import { mayBeRealised, readDrvNar, surelyRealised } from './remote/realisations.ts';
 import { RemoteRoots } from './remote/remote-roots.ts';
+import { allPathsOf } from './remote/all-paths.ts';
 import { addOverServe } from './remote/serve-add.ts';
 import type { SshPlace } from './remote/ssh-connection.ts';
-import { explainGreeting, sshPlace } from './remote/ssh-connection.ts';
+import { explainGreeting, siblingProgram, sshPlace } from './remote/ssh-connection.ts';
+import { sshMachine } from './remote/ssh-machine.ts';
+import { serveSubstituteWords, substituteOverServe } from './remote/substitutes.ts';
+import type { SubstituteOptions, SubstitutingStore } from './substituting.ts';
 import type {
   Abilities,
   AddOptions,
   Item,
+  ListedStore,
   OpenNar,
   OpenOptions,
   Outcome,
@@ -48,12 +54,14 @@ interface Lines {
   show: (line: string) => void;
 }
 
-export class SshStore implements BuildingStore, RootedStore {
+export class SshStore implements BuildingStore, HostedStore, ListedStore, RootedStore, SubstitutingStore {
   readonly url: string;
   readonly storeDir: StoreDir;
   /** Whoever names a host to copy from trusts it, as nix-copy-closure has it. */
   readonly abilities: Abilities = { ranges: false, encodings: false, trusted: true, priority: 20 };
   readonly tellsOutputs = false;
+  readonly tellsProgress = false;
+  readonly machine: Machine | undefined;
   readonly #place: SshPlace;
   readonly #context: RemoteContext;
   readonly #lines: Lines;
@@ -76,6 +84,7 @@ export class SshStore implements BuildingStore, RootedStore {
     this.url = place.url;
     this.storeDir = storeDir;
     this.#place = place;
+    this.machine = sshMachine(place);
     this.#context = context;
     this.#roots = new RemoteRoots(place, storeDir);
     let first = true;
@@ -94,10 +103,10 @@ export class SshStore implements BuildingStore, RootedStore {
     });
   }
 
-  #open(): ServeClient {
+  #open(options: readonly string[] = []): ServeClient {
     const { connection, program, store } = this.#place;
     this.#context.signal?.throwIfAborted();
-    const duplex = connection.start([...program, '--serve', '--write', ...store]);
+    const duplex = connection.start([...program, '--serve', '--write', ...store, ...options]);
     const client = new ServeClient(duplex, { storeDir: this.storeDir });
     this.#clients.add(client);
     return client;
@@ -300,6 +309,34 @@ export class SshStore implements BuildingStore, RootedStore {
   async substitute(paths: readonly StorePath[]): Promise<ReadonlySet<StorePath>> {
     const question = { lock: true, substitute: true, paths };
     return new Set(await this.#ask((client) => client.call(ops.queryValidPaths, question)));
+  }
+
+  /** The protocol has no such question. */
+  substitutable(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  async fetchSubstitutes(paths: readonly StorePath[], options: SubstituteOptions = {}): Promise<void> {
+    const { onLine = this.#context.warn, signal } = options;
+    const shown = this.#lines.show;
+    this.#lines.show = onLine;
+    try {
+      await substituteOverServe(this.#open(serveSubstituteWords), paths, signal);
+    } finally {
+      this.#lines.show = shown;
+    }
+  }
+
+  renew(): void {
+    this.#main = undefined;
+    this.#missing.clear();
+  }
+
+  /** Asked of the daemon's protocol there: the serve protocol cannot. */
+  allPaths(): Promise<readonly StorePath[]> {
+    const { connection, store } = this.#place;
+    const program = siblingProgram(this.#place, 'nix-daemon');
+    return allPathsOf(connection.start([...program, ...store, '--stdio']), this.storeDir);
   }
 
   expectRoot(link: string, path?: StorePath): void {

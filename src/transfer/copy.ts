@@ -3,18 +3,20 @@
 import { NarrowError } from '../errors.ts';
 import { closureOf, inOrder } from '../closure/walk.ts';
 import type { PathInfo } from '../model/path-info.ts';
-import type { Realisation } from '../model/realisation.ts';
-import { realisationId } from '../model/realisation.ts';
 import type { StorePath } from '../model/store-path.ts';
-import type { AddOptions, Item, Outcome, Store, WritableStore } from '../store/store.ts';
+import type { AddOptions, Outcome, Store, Verdict, WritableStore } from '../store/store.ts';
+import type { RouteOptions, Travel } from './direct.ts';
+import { chooseRoute, copyDirectly } from './direct.ts';
 import type { OnEvent } from './events.ts';
-import type { Plan } from './plan.ts';
+import { itemsFor } from './items.ts';
+import type { Plan, PlanMore } from './plan.ts';
 import { withOutputs } from './derivation-closure.ts';
 import { expectAccepted, makePlan } from './plan.ts';
 import type { Finding } from './preflight.ts';
 import { expectClear, preflight } from './preflight.ts';
+import { substitutable, substitute } from './substitution.ts';
 
-export interface CopyRequest {
+export interface CopyRequest extends RouteOptions {
   readonly source: Store;
   readonly destination: WritableStore;
   readonly roots: readonly StorePath[];
@@ -24,6 +26,8 @@ export interface CopyRequest {
   readonly includeOutputs?: boolean | undefined;
   /** False when the user vouches for the source. */
   readonly checkSignatures?: boolean;
+  /** Have the destination fetch from its own caches what they have; the rest is copied. */
+  readonly substitute?: boolean | undefined;
   /** Make the plan and stop. */
   readonly dryRun?: boolean;
   /** Called when everything is there and still held: the place to make roots. */
@@ -39,6 +43,8 @@ export interface CopyResult {
   readonly outcomes: readonly Outcome[];
   /** Encoded bytes that were taken in. */
   readonly bytes: number;
+  /** Those of them that did not pass through here. */
+  readonly directBytes: number;
 }
 
 /**
@@ -59,14 +65,14 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
     checkSignatures: (request.checkSignatures ?? true) && !source.abilities.trusted,
     onBytes: (path, bytes) => onEvent?.({ type: 'bytes', path, bytes }),
   };
-  const plan = makePlan(source.storeDir, closure, await destination.check([...closure.values()], add));
+  const { plan, travel } = await planFor(request, closure, add);
   onEvent?.({ type: 'plan', plan });
   const findings = await preflight(destination, { plan, quick: true, signal });
   onEvent?.({ type: 'preflight', findings });
-  if (request.dryRun) return { plan, findings, outcomes: [], bytes: 0 };
+  if (request.dryRun) return { plan, findings, outcomes: [], bytes: 0, directBytes: 0 };
   expectAccepted(plan, destination.url);
   expectClear(findings, destination.url);
-  const result = await run(request, plan, closure, add);
+  const result = await run(request, { plan, travel, closure, add });
   await request.finish?.();
   return { ...result, findings };
 }
@@ -101,11 +107,53 @@ async function gather(
   return inOrder(infos);
 }
 
-async function run(
-  { source, destination, onEvent, signal }: CopyRequest,
-  plan: Plan,
+interface Planned {
+  readonly plan: Plan;
+  readonly travel: Travel;
+}
+
+/** Verdicts, after the destination's own caches had their turn, and the route of what is missing then. */
+async function planFor(
+  request: CopyRequest,
   closure: ReadonlyMap<StorePath, PathInfo>,
   add: AddOptions,
+): Promise<Planned> {
+  const { source, destination, recursive = true } = request;
+  const verdicts = await destination.check([...closure.values()], add);
+  const more = request.substitute ? await substituted(request, closure, verdicts, add) : {};
+  const plan = makePlan(source.storeDir, closure, verdicts, more);
+  if (plan.missing.length === 0 || plan.refused.length > 0) return { plan, travel: { route: plan.route } };
+  const checkSignatures = add.checkSignatures ?? true;
+  const travel = await chooseRoute({ ...request, recursive, checkSignatures });
+  return { plan: { ...plan, route: travel.route }, travel };
+}
+
+/** Has what is missing fetched by the destination, and brings `verdicts` up to date. */
+async function substituted(
+  request: CopyRequest,
+  closure: ReadonlyMap<StorePath, PathInfo>,
+  verdicts: Map<StorePath, Verdict>,
+  add: AddOptions,
+): Promise<PlanMore> {
+  const isAbsent = ({ path }: PathInfo): boolean =>
+    ['missing', 'refused'].includes(verdicts.get(path)?.status ?? 'missing');
+  const missing = [...closure.values()].filter(isAbsent);
+  const asked = { ...request, missing };
+  if (request.dryRun) return { substitutable: await substitutable(asked, { signal: request.signal }) };
+  if (!(await substitute(asked))) return {};
+  request.destination.renew?.();
+  for (const [path, verdict] of await request.destination.check(missing, add)) verdicts.set(path, verdict);
+  return { substituted: missing.filter((info) => !isAbsent(info)).map(({ path }) => path) };
+}
+
+interface Run extends Planned {
+  readonly closure: ReadonlyMap<StorePath, PathInfo>;
+  readonly add: AddOptions;
+}
+
+async function run(
+  { source, destination, onEvent, signal }: CopyRequest,
+  { plan, travel, closure, add }: Run,
 ): Promise<Omit<CopyResult, 'findings'>> {
   for (const { info, signatures } of plan.toSign) {
     signal?.throwIfAborted();
@@ -113,51 +161,27 @@ async function run(
     onEvent?.({ type: 'signed', path: info.path, signatures });
   }
   const outcomes: Outcome[] = [];
-  let bytes = 0;
-  const items = await itemsFor(source, destination, plan, closure, signal);
-  for await (const outcome of destination.add(items, add)) {
+  const tell = (outcome: Outcome): void => {
     outcomes.push(outcome);
-    bytes += outcome.bytes;
     onEvent?.({ type: 'outcome', outcome });
-  }
-  throwFailure(outcomes);
-  return { plan, outcomes, bytes };
-}
-
-/** The missing paths, and those that are there but whose realisations the destination may lack. */
-async function itemsFor(
-  source: Store,
-  destination: WritableStore,
-  plan: Plan,
-  closure: ReadonlyMap<StorePath, PathInfo>,
-  signal: AbortSignal | undefined,
-): Promise<AsyncIterable<Item>> {
+  };
+  // what cannot be told of realisations ends it here, whatever the route
   const realisations = await source.realisations([...closure.values()], { signal });
-  const byPath = Map.groupBy(realisations, (r) => r.outPath);
-  const missing = new Set(plan.missing.map((info) => info.path));
-  const incomplete = await lacking(destination, closure, missing, byPath, signal);
-  source.expect?.([...closure.values()].filter((info) => missing.has(info.path)));
-  return (async function* () {
-    for (const info of closure.values()) {
-      if (!missing.has(info.path) && !incomplete.has(info.path)) continue;
-      yield { info, open: (options) => source.open(info, options), realisations: byPath.get(info.path) };
-    }
-  })();
+  let { missing } = plan;
+  if (travel.direct) {
+    const arrived = await copyDirectly(travel.direct, { destination, missing, add, onEvent, signal });
+    for (const outcome of arrived.outcomes) tell(outcome);
+    missing = arrived.rest;
+  }
+  const directBytes = sumBytes(outcomes);
+  const items = await itemsFor(source, destination, missing, closure, realisations, signal);
+  for await (const outcome of destination.add(items, add)) tell(outcome);
+  throwFailure(outcomes);
+  return { plan, outcomes, bytes: sumBytes(outcomes), directBytes };
 }
 
-async function lacking(
-  destination: WritableStore,
-  closure: ReadonlyMap<StorePath, PathInfo>,
-  missing: ReadonlySet<StorePath>,
-  byPath: ReadonlyMap<StorePath, readonly Realisation[]>,
-  signal: AbortSignal | undefined,
-): Promise<Set<StorePath>> {
-  const there = [...byPath.keys()].filter((path) => !missing.has(path)).map((path) => closure.get(path)!);
-  if (there.length === 0) return new Set();
-  const known = new Set((await destination.realisations(there, { signal })).map(realisationId));
-  return new Set(
-    there.map((i) => i.path).filter((path) => byPath.get(path)!.some((r) => !known.has(realisationId(r)))),
-  );
+function sumBytes(outcomes: readonly Outcome[]): number {
+  return outcomes.reduce((sum, outcome) => sum + outcome.bytes, 0);
 }
 
 /** A path whose reference failed fails with it; the error shown is the first that is not such a consequence. */

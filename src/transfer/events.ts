@@ -11,11 +11,13 @@ export type TransferEvent =
   | { readonly type: 'plan'; readonly plan: Plan }
   /** What was looked at before the first byte; an error among them ends the copy. */
   | { readonly type: 'preflight'; readonly findings: readonly Finding[] }
-  /** Encoded bytes taken in for a path. */
-  | { readonly type: 'bytes'; readonly path: StorePath; readonly bytes: number }
+  /** Encoded bytes taken in for a path; `elsewhere`: they did not pass through here. */
+  | { readonly type: 'bytes'; readonly path: StorePath; readonly bytes: number; readonly elsewhere?: boolean }
   | { readonly type: 'outcome'; readonly outcome: Outcome }
   /** Signatures added to a path that was there already. */
   | { readonly type: 'signed'; readonly path: StorePath; readonly signatures: readonly string[] }
+  /** Another machine's words about what it was asked to do. */
+  | { readonly type: 'said'; readonly who: string; readonly text: string }
   /** Something that the user should know and that stops nothing. */
   | { readonly type: 'warning'; readonly text: string };
 

@@ -6,6 +6,7 @@ import type { PathInfo } from '../model/path-info.ts';
 import { isContentAddressed } from '../model/path-info.ts';
 import type { StoreDir, StorePath } from '../model/store-path.ts';
 import type { Verdict } from '../store/store.ts';
+import type { Route } from './route.ts';
 
 export interface Refusal {
   readonly path: StorePath;
@@ -32,13 +33,22 @@ export interface Plan {
   readonly narSize: number;
   /** Bytes of the files that hold them at the source, where the source knows all of them. */
   readonly fileSize: number | undefined;
+  /** Of those that are there: what the destination fetched from its own caches for this copy. */
+  readonly substituted: readonly StorePath[];
+  /** In a dry run, of the missing: what the destination's caches say they have; undefined when that cannot be told. */
+  readonly substitutable: readonly StorePath[] | undefined;
+  readonly route: Route;
 }
+
+/** What is known of a copy beside its paths. */
+export type PlanMore = Partial<Pick<Plan, 'substituted' | 'substitutable' | 'route'>>;
 
 /** Sorts the closure (references first) by the destination's verdicts. */
 export function makePlan(
   storeDir: StoreDir,
   closure: ReadonlyMap<StorePath, PathInfo>,
   verdicts: ReadonlyMap<StorePath, Verdict>,
+  more: PlanMore = {},
 ): Plan {
   const missing: PathInfo[] = [];
   const toSign: { info: PathInfo; signatures: readonly string[] }[] = [];
@@ -63,6 +73,10 @@ export function makePlan(
     unsigned: missing.filter((i) => i.signatures.length === 0 && !isContentAddressed(storeDir, i)).length,
     narSize: missing.reduce((sum, i) => sum + i.narSize, 0),
     fileSize: known ? missing.reduce((sum, i) => sum + i.file!.size!, 0) : undefined,
+    substituted: [],
+    substitutable: [],
+    route: { kind: 'plain' },
+    ...more,
   };
 }
 

@@ -25,6 +25,15 @@ export interface SshOptions {
   /** What ssh and the other side say on standard error. */
   readonly onLine?: ((line: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Lend the host this user's agent, over a connection that nobody shares. */
+  readonly forwardAgent?: boolean | undefined;
+}
+
+/** Where a host is, after ssh's configuration. */
+export interface ResolvedHost {
+  readonly user: string | undefined;
+  readonly host: string | undefined;
+  readonly port: string | undefined;
 }
 
 /** How long an unused connection is kept, in seconds. */
@@ -41,6 +50,7 @@ export class SshHostConnection implements Disposable {
   readonly #args: readonly string[];
   readonly #direct: boolean;
   #keyDir: string | undefined;
+  #lending: SshHostConnection | undefined;
 
   /** Throws `usage`, `refused` for what is no host. Nothing is connected yet. */
   constructor(options: SshOptions) {
@@ -49,7 +59,7 @@ export class SshHostConnection implements Disposable {
     // as Nix has it: no ssh for this very name
     this.#direct = options.place === 'localhost';
     const args = this.#direct ? [] : this.#arguments();
-    const control = this.#direct ? undefined : controlArguments(args, this.host, this.#env);
+    const control = this.#direct ? undefined : this.#control(args);
     this.shared = this.#direct || control !== undefined;
     this.#args = [...(control ?? []), ...args];
   }
@@ -58,9 +68,15 @@ export class SshHostConnection implements Disposable {
     return this.#options.env ?? process.env;
   }
 
+  /** A connection that others share would have the agent for all of them. */
+  #control(args: readonly string[]): string[] | undefined {
+    if (this.#options.forwardAgent) return ['-oControlMaster=no', '-oControlPath=none'];
+    return controlArguments(args, this.host, this.#env);
+  }
+
   #arguments(): string[] {
-    const { params } = this.#options;
-    const args = ['-x', '-a', '-T', '-oPermitLocalCommand=no', '-oRemoteCommand=none'];
+    const { params, forwardAgent } = this.#options;
+    const args = ['-x', forwardAgent ? '-A' : '-a', '-T', '-oPermitLocalCommand=no', '-oRemoteCommand=none'];
     const key = params.get('ssh-key');
     if (key) args.push('-i', key);
     const hostKey = params.get('base64-ssh-public-host-key');
@@ -86,6 +102,29 @@ export class SshHostConnection implements Disposable {
     return [`-oUserKnownHostsFile=${file}`, '-oStrictHostKeyChecking=yes'];
   }
 
+  /** The same host, which is lent this user's agent. */
+  withAgent(): SshHostConnection {
+    return (this.#lending ??= new SshHostConnection({ ...this.#options, forwardAgent: true }));
+  }
+
+  /** This machine itself: no ssh is needed. */
+  get here(): boolean {
+    return this.#direct;
+  }
+
+  /** Where the user's configuration leads. */
+  resolve(): ResolvedHost {
+    const said = this.#direct ? '' : configurationOf(this.#args, this.host, this.#env);
+    const value = (key: string): string | undefined => new RegExp(`^${key} (.+)$`, 'im').exec(said)?.[1];
+    return { user: value('user'), host: value('hostname'), port: value('port') };
+  }
+
+  /** The command line here that runs words there. */
+  commandLine(words: readonly string[]): string[] {
+    const command = words.map(quoteWord).join(' ');
+    return this.#direct ? [...words] : ['ssh', ...this.#args, '--', this.host.destination, command];
+  }
+
   /** Starts a program there; its input and output are the connection. */
   start(words: readonly string[]): Duplex {
     return startChild(this.#child(words));
@@ -98,9 +137,8 @@ export class SshHostConnection implements Disposable {
 
   #child(words: readonly string[]): ChildOptions {
     const { name, onLine, signal, env } = this.#options;
-    const command = words.map(quoteWord).join(' ');
     return {
-      argv: this.#direct ? [...words] : ['ssh', ...this.#args, '--', this.host.destination, command],
+      argv: this.commandLine(words),
       name,
       env,
       signal,
@@ -138,6 +176,7 @@ export class SshHostConnection implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#lending?.[Symbol.dispose]();
     if (this.#keyDir !== undefined) rmSync(this.#keyDir, { recursive: true, force: true });
   }
 }
@@ -204,19 +243,10 @@ function absentProgram(host: string, program: string, data: Record<string, unkno
 }
 
 /** The options that share a connection; undefined where the user's own are in use, or no safe place for the socket is. */
-function controlArguments(
-  args: readonly string[],
-  { destination }: SshHost,
-  env: NodeJS.ProcessEnv,
-): string[] | undefined {
+function controlArguments(args: readonly string[], host: SshHost, env: NodeJS.ProcessEnv): string[] | undefined {
+  const { destination } = host;
   if (args.some((arg) => /^-S|ControlPath|ControlMaster/i.test(arg))) return undefined;
-  const config = spawnSync('ssh', ['-G', ...args, '--', destination], {
-    env,
-    encoding: 'utf8',
-    timeout: 10_000,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  if (/^controlpath (?!none$)/im.test(config.stdout ?? '')) return undefined;
+  if (/^controlpath (?!none$)/im.test(configurationOf(args, host, env))) return undefined;
   const dir = socketDirectory(env);
   if (dir === undefined) return undefined;
   const name = createHash('sha256')
@@ -227,6 +257,17 @@ function controlArguments(
   if (Buffer.byteLength(socket) > longestSocket) return undefined;
   // a percent sign would begin a token of ssh's
   return ['-oControlMaster=auto', `-oControlPersist=${persist}`, `-oControlPath=${socket.replaceAll('%', '%%')}`];
+}
+
+/** What ssh makes of its configuration for a host, a line a setting; empty when it cannot tell. */
+function configurationOf(args: readonly string[], { destination }: SshHost, env: NodeJS.ProcessEnv): string {
+  const asked = spawnSync('ssh', ['-G', ...args, '--', destination], {
+    env,
+    encoding: 'utf8',
+    timeout: 10_000,
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  return asked.stdout ?? '';
 }
 
 /** A directory only this user can enter: whoever reaches the socket has the connection. */

@@ -30,6 +30,9 @@ interface CopyOptions extends TrustOptions {
   readonly recursive: boolean;
   readonly derivation?: boolean;
   readonly includeOutputs?: boolean;
+  readonly substituteOnDestination?: boolean;
+  readonly relay?: boolean;
+  readonly forwardAgent?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
   readonly outLink?: string;
@@ -50,6 +53,12 @@ export function define(command: Command, context: Context): void {
     .option('--no-recursive', 'just these paths, without what they refer to')
     .option('--derivation', 'the derivations that the paths were built by, in place of the paths')
     .option('--include-outputs', 'the outputs of all derivations that are copied, too, where the source has them')
+    .option(
+      '-s, --substitute-on-destination',
+      'the destination first fetches what its own caches have; what they do not give is copied',
+    )
+    .option('--relay', 'between two other machines: copy through here, and do not connect them to each other')
+    .option('--forward-agent', 'between two other machines: lend the one that starts the copy your ssh agent')
     .option('--dry-run', 'show the plan and stop')
     .option(
       '--out-link <link>',
@@ -66,6 +75,7 @@ const examples = `
 Examples:
   narrow copy --to 'file:///srv/cache?compression=zstd&secret-key=key.sec' ./result
   narrow copy --from https://cache.example.org --to 'local?root=/mnt' /nix/store/…-system
+  narrow copy --from ssh://pi1 --to ssh://pi2 /nix/store/…-system
   narrow copy --from file:///media/usb --profile /nix/var/nix/profiles/system /nix/store/…-system`;
 
 async function runCopy(given: readonly string[], options: CopyOptions, context: Context): Promise<void> {
@@ -88,12 +98,16 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
     recursive: options.recursive,
     includeOutputs: options.includeOutputs,
     checkSignatures: options.checkSigs ?? true,
+    substitute: options.substituteOnDestination,
+    relay: options.relay,
+    forwardAgent: options.forwardAgent,
     dryRun,
     finish: rootMaker(destination, roots, options),
     signal: context.signal,
     onEvent(event) {
       progress.event(event);
-      if (event.type === 'bytes') bytesRead += event.bytes;
+      if (event.type === 'bytes' && !event.elsewhere) bytesRead += event.bytes;
+      if (event.type === 'said') context.say(`${event.who}: ${event.text}`);
       if (event.type === 'plan' && !options.json)
         for (const line of planLines(event.plan, source, destination, dryRun)) context.say(line);
       if (event.type === 'preflight' && !options.json)
@@ -103,7 +117,7 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
   progress.stop();
   const run = { ...result, bytesRead, seconds: (performance.now() - started) / 1000 };
   if (options.json) await context.out(JSON.stringify(resultJson(run, source, dryRun)));
-  else if (!dryRun) context.say(summary(run));
+  else if (!dryRun) context.say(summary(run, source));
   if (result.plan.differs.length > 0 || (dryRun && result.findings.some((f) => f.level === 'error')))
     context.status = 3;
 }
@@ -175,12 +189,16 @@ function rootMaker(
   };
 }
 
-function summary({ plan, outcomes, bytes, bytesRead, seconds }: CopyRun): string {
+function summary({ plan, outcomes, bytes, directBytes, bytesRead, seconds }: CopyRun, source: Store): string {
   const added = outcomes.filter((o) => o.status === 'added').length;
+  const fetched = plan.substituted.length > 0 ? `, ${plan.substituted.length} came from its own caches` : '';
   const signed = plan.toSign.length > 0 ? `, signatures added to ${plan.toSign.length}` : '';
-  if (added === 0) return `${nothingToDo(plan)}${signed}`;
+  if (added === 0) return `${nothingToDo(plan)}${fetched}${signed}`;
+  const done = `copied ${count(added, 'path')} in ${seconds.toFixed(1)} s`;
   const read = `${formatBytes(bytesRead)} read (${formatBytes(bytesRead / seconds)}/s)`;
-  return `copied ${count(added, 'path')} in ${seconds.toFixed(1)} s: ${read}, ${formatBytes(bytes)} written${signed}`;
+  if (directBytes === 0) return `${done}: ${read}, ${formatBytes(bytes)} written${fetched}${signed}`;
+  const here = bytesRead > 0 ? `, ${formatBytes(bytes - directBytes)} through here` : '';
+  return `${done}: ${formatBytes(directBytes)} directly from ${source.url}${here}${fetched}${signed}`;
 }
 
 function nothingToDo({ valid, total }: Plan): string {
@@ -190,7 +208,7 @@ function nothingToDo({ valid, total }: Plan): string {
 }
 
 function resultJson(
-  { plan, findings, outcomes, bytes, bytesRead, seconds }: CopyRun,
+  { plan, findings, outcomes, bytes, directBytes, bytesRead, seconds }: CopyRun,
   source: Store,
   dryRun: boolean,
 ): Record<string, unknown> {
@@ -207,11 +225,15 @@ function resultJson(
       unsigned: plan.unsigned,
       narSize: plan.narSize,
       fileSize: plan.fileSize,
+      substituted: plan.substituted.map(full),
+      substitutable: dryRun ? plan.substitutable?.map(full) : undefined,
+      route: plan.route,
     },
     preflight: findings,
     copied: outcomes.filter((o) => o.status === 'added').map((o) => ({ path: full(o.path), bytes: o.bytes })),
     bytes,
     bytesRead,
+    directBytes,
     seconds: Math.round(seconds * 1000) / 1000,
   };
 }

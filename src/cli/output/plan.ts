@@ -4,6 +4,7 @@ import type { Store } from '../../store/store.ts';
 import { groupedByReason } from '../../transfer/plan.ts';
 import type { Plan, Refusal } from '../../transfer/plan.ts';
 import type { Finding } from '../../transfer/preflight.ts';
+import type { Route } from '../../transfer/route.ts';
 import { count, formatBytes } from './human.ts';
 
 /** The plan's lines. What is refused stands in the error that follows, unless nothing follows (`dryRun`). */
@@ -14,6 +15,8 @@ export function planLines(
   dryRun: boolean,
 ): string[] {
   const lines = [`from ${source.url} to ${destination.url}:`, `  ${numbers(plan)}`];
+  lines.push(...routeLines(plan.route, source.url, destination.url));
+  if (dryRun) lines.push(...cacheLines(plan));
   if (plan.unsigned > 0 && !destination.abilities.signs)
     lines.push(`  ${count(plan.unsigned, 'path')} without a signature`);
   if (plan.toSign.length > 0)
@@ -28,6 +31,25 @@ export function planLines(
   return lines;
 }
 
+/** Which way the bytes go between two other machines, and why. */
+function routeLines(route: Route, source: string, destination: string): string[] {
+  if (route.kind === 'plain') return [];
+  if (route.kind === 'relayed') {
+    const hint = route.hint === undefined ? [] : [`    hint: ${route.hint}`];
+    return [`  through here: ${route.why}`, ...hint];
+  }
+  const what = route.side === 'source' ? `${source} sends` : `${destination} fetches`;
+  const agent = route.forwardAgent ? ', with your ssh agent' : '';
+  return [`  directly: ${what} by ${route.program}${agent}, since ${route.why}`];
+}
+
+/** What caches of the destination would spare the copy. */
+function cacheLines({ missing, substitutable }: Plan): string[] {
+  if (missing.length === 0) return [];
+  if (substitutable === undefined) return ['  what its own caches have of that is known only when they are asked'];
+  return substitutable.length === 0 ? [] : [`  ${substitutable.length} of them its own caches have`];
+}
+
 /** What should be known before bytes move. Errors stand in the error that follows, and refusals in the plan. */
 export function preflightLines(findings: readonly Finding[], dryRun: boolean): string[] {
   const told = findings.filter(({ level }) => level === 'warning' || (dryRun && level === 'error'));
@@ -36,10 +58,11 @@ export function preflightLines(findings: readonly Finding[], dryRun: boolean): s
     .flatMap(({ level, what, hint }) => [`  ${level}: ${what}`, ...(hint === undefined ? [] : [`    hint: ${hint}`])]);
 }
 
-function numbers({ total, valid, missing, differs, refused, narSize, fileSize }: Plan): string {
+function numbers({ total, valid, missing, differs, refused, narSize, fileSize, substituted }: Plan): string {
   const wire = fileSize === undefined ? '' : `, ${formatBytes(fileSize)} as stored there`;
   const size = missing.length === 0 ? '' : ` (${formatBytes(narSize)} of NARs${wire})`;
-  const parts = [count(total, 'path'), `${valid} there already`, `${missing.length} to copy${size}`];
+  const fetched = substituted.length === 0 ? 'already' : `(${substituted.length} now from its own caches)`;
+  const parts = [count(total, 'path'), `${valid} there ${fetched}`, `${missing.length} to copy${size}`];
   if (differs.length > 0) parts.push(`${differs.length} that ${differs.length === 1 ? 'differs' : 'differ'}`);
   if (refused.length > 0) parts.push(`${refused.length} refused`);
   return parts.join(', ');

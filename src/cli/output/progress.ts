@@ -33,6 +33,7 @@ interface Running {
 /** What is known of a running copy, and how it reads. Times in milliseconds. */
 export class CopyState {
   #plan: Plan | undefined;
+  #waiting: Plan | undefined;
   #phase = { text: '', since: 0 };
   /** All that was taken in, also what had to be read again: for the rate. */
   #taken = 0;
@@ -46,7 +47,7 @@ export class CopyState {
 
   event(event: TransferEvent, now: number): void {
     if (event.type === 'phase') this.#enter(event.text, now);
-    if (event.type === 'plan') this.#begin(event.plan, now);
+    if (event.type === 'plan') this.#planned(event.plan, now);
     if (event.type === 'bytes') this.#took(event.path, event.bytes, now);
     if (event.type === 'outcome') this.#ended(event.outcome.path);
   }
@@ -63,9 +64,16 @@ export class CopyState {
     this.#sample(now);
   }
 
+  /** What travels between two other machines may never be told of: until it is, the phase is all there is to show. */
+  #planned(plan: Plan, now: number): void {
+    if (plan.route.kind === 'direct') this.#waiting = plan;
+    else this.#begin(plan, now);
+  }
+
   #begin(plan: Plan, now: number): void {
     this.#enter('', now);
     this.#plan = plan;
+    this.#waiting = undefined;
     this.#last = now;
     this.#done = this.#doneBytes = 0;
     this.#running.clear();
@@ -74,6 +82,7 @@ export class CopyState {
   }
 
   #took(path: StorePath, bytes: number, now: number): void {
+    if (this.#waiting) this.#begin(this.#waiting, now);
     this.#taken += bytes;
     this.#last = now;
     const running = this.#running.get(path) ?? { path, got: 0, size: this.#sizes.get(path) ?? 0 };

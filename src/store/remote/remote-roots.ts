@@ -6,6 +6,7 @@ import type { StoreDir, StorePath } from '../../model/store-path.ts';
 import { isDerivationPath, printStorePath } from '../../model/store-path.ts';
 import { quoteWord } from '../../transport/ssh-words.ts';
 import type { SshPlace } from './ssh-connection.ts';
+import { siblingProgram } from './ssh-connection.ts';
 
 export class RemoteRoots {
   readonly #place: SshPlace;
@@ -18,7 +19,7 @@ export class RemoteRoots {
 
   /** Throws `unsupported`, `usage` for what is known to be impossible before anything moves. */
   expect(link: string, path?: StorePath): void {
-    this.#program('nix-store');
+    siblingProgram(this.#place, 'nix-store');
     quoteWord(link);
     if (path === undefined || !isDerivationPath(path)) return;
     throw new NarrowError('unsupported', `${this.#place.url} cannot keep ${path} by a link: Nix there would build it`, {
@@ -45,7 +46,7 @@ export class RemoteRoots {
   async #run(name: string, words: readonly string[], link: string, path: StorePath): Promise<void> {
     const { connection, store, url } = this.#place;
     try {
-      await connection.run([...this.#program(name), ...store, ...words]);
+      await connection.run([...siblingProgram(this.#place, name), ...store, ...words]);
     } catch (error) {
       if (!(error instanceof NarrowError) || error.data['remote'] === undefined) throw error;
       throw new NarrowError(error.code, `${url} could not make ${link} to ${path}: ${String(error.data['remote'])}`, {
@@ -54,19 +55,5 @@ export class RemoteRoots {
         data: { ...error.data, path, link },
       });
     }
-  }
-
-  /** Another program of the Nix that the URL names: `sudo /opt/nix/bin/nix-store` has `sudo /opt/nix/bin/nix-env` beside it. */
-  #program(name: string): string[] {
-    const { program, url } = this.#place;
-    const at = program.findLastIndex((word) => /(^|\/)nix-(store|daemon)$/.test(word));
-    if (at >= 0) return [...program.slice(0, at), program[at]!.replace(/nix-(store|daemon)$/, name)];
-    throw new NarrowError(
-      'unsupported',
-      `${url} cannot make links: where ${name} is beside ${program.join(' ')} is not known`,
-      {
-        hint: 'name nix-store or nix-daemon in ?remote-program=, or make the link on the machine itself',
-      },
-    );
   }
 }

@@ -8,6 +8,9 @@ import type { RemoteContext } from './context.ts';
 
 export interface SshPlace {
   readonly url: string;
+  readonly scheme: 'ssh' | 'ssh-ng';
+  /** Of the URL. */
+  readonly params: URLSearchParams;
   readonly connection: SshHostConnection;
   /** The words of the program there. */
   readonly program: readonly string[];
@@ -22,7 +25,7 @@ const sessions = 4;
 
 /** Reads place and parameters of an ssh URL. Throws `usage`, `refused`. */
 export function sshPlace(
-  scheme: string,
+  scheme: SshPlace['scheme'],
   place: string,
   params: URLSearchParams,
   context: RemoteContext,
@@ -39,7 +42,17 @@ export function sshPlace(
   });
   const program = splitWords(params.get('remote-program') || defaultProgram, 'remote-program');
   const most = Number(params.get('max-connections')) || (connection.shared ? sessions : 1);
-  return { url, connection, program, store: remoteStore ? ['--store', remoteStore] : [], maxSessions: most };
+  const store = remoteStore ? ['--store', remoteStore] : [];
+  return { url, scheme, params, connection, program, store, maxSessions: most };
+}
+
+/** Another program of the Nix that the URL names: `sudo /opt/nix/bin/nix-store` has `sudo /opt/nix/bin/nix-env` beside it. */
+export function siblingProgram({ program, url }: SshPlace, name: string): string[] {
+  const at = program.findLastIndex((word) => /(^|\/)nix-(store|daemon)$/.test(word));
+  if (at >= 0) return [...program.slice(0, at), program[at]!.replace(/nix-(store|daemon)$/, name)];
+  throw new NarrowError('unsupported', `${url}: where ${name} is beside ${program.join(' ')} is not known`, {
+    hint: 'name nix-store or nix-daemon in ?remote-program=',
+  });
 }
 
 /** Names the login shell where the first bytes were not the protocol's. */

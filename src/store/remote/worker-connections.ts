@@ -35,6 +35,11 @@ export class WorkerConnections implements AsyncDisposable {
     return main.then((client) => (client.broken ? this.#reopen(client) : client));
   }
 
+  /** Another one is to ask from now on; what this one holds is held until the end. */
+  renew(): void {
+    this.#main = undefined;
+  }
+
   async #reopen(old?: WorkerClient): Promise<WorkerClient> {
     if (old && this.#main && (await this.#main) !== old) return this.main();
     const opening = this.open();

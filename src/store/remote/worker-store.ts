@@ -33,7 +33,12 @@ import { Fetcher } from './fetcher.ts';
 import { showMessages } from './log.ts';
 import { outcomesOf } from './outcomes.ts';
 import { daemonRealisations } from './realisations.ts';
-import { substituteMessages, substituteOverWorker, workerSubstituteSettings } from './substitutes.ts';
+import {
+  substitutableOverWorker,
+  substituteMessages,
+  substituteOverWorker,
+  workerSubstituteSettings,
+} from './substitutes.ts';
 import { addOverWorker } from './worker-add.ts';
 import type { ConnectionsOptions } from './worker-connections.ts';
 import { WorkerConnections } from './worker-connections.ts';
@@ -220,6 +225,29 @@ export class WorkerStore implements BuildingStore, ListedStore, SubstitutingStor
     const client = await this.#connections.connect(buildMessages(onLog, others));
     using _stop = failOnAbort(client, signal);
     return await buildOverWorker(client, targets);
+  }
+
+  async substitutable(paths: readonly StorePath[]): Promise<readonly StorePath[]> {
+    return substitutableOverWorker(await this.#substituting({}), this.storeDir, paths);
+  }
+
+  async fetchSubstitutes(paths: readonly StorePath[], options: SubstituteOptions = {}): Promise<void> {
+    await substituteOverWorker(await this.#substituting(options), this.storeDir, paths, options.signal);
+  }
+
+  async #substituting(options: SubstituteOptions): Promise<WorkerClient> {
+    const client = await this.#connections.connect(substituteMessages(options));
+    await client.call(ops.setOptions, workerSubstituteSettings(this.trustOf(client) === 'trusted'));
+    return client;
+  }
+
+  renew(): void {
+    this.#connections.renew();
+    this.#missing.clear();
+  }
+
+  async allPaths(): Promise<readonly StorePath[]> {
+    return [...(await (await this.client()).call(ops.queryAllValidPaths, undefined))].sort();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -21,6 +21,7 @@ export async function run(narrow: string, rounds: number): Promise<void> {
   const large = await corpus('large');
   const ask = async (
     title: string,
+    turns: number,
     url: string,
     store: string | undefined,
     top: string,
@@ -30,18 +31,20 @@ export async function run(narrow: string, rounds: number): Promise<void> {
       { name: 'narrow', argv: [narrow, 'info', '--json', '--store', url, ...flags, top] },
       ...nixes().map((nix) => ({ name: `nix ${nix.label}`, argv: query(nix, store, ...flags, top), env: nix.env() })),
     ];
-    report(title, await measure(all, rounds * 3), 'narrow');
+    report(title, await measure(all, turns), 'narrow');
   };
   await ask(
     `info -r --json of ${large.label} (${large.paths.length} paths)`,
+    rounds * 5,
     large.storeUrl,
     large.root,
     large.top,
     '-r',
   );
-  await ask('info --json of one path', large.storeUrl, large.root, large.top);
+  await ask('info --json of one path', rounds * 5, large.storeUrl, large.root, large.top);
   const { root, top } = await syntheticStore(100_000);
-  await ask('info -r --json in a store of 100,000 paths, all of them', `local?root=${root}`, root, top, '-r');
+  const title = 'info -r --json in a store of 100,000 paths, all of them';
+  await ask(title, rounds, `local?root=${root}`, root, top, '-r');
 }
 
 /** A store whose database has `count` paths, each with references to up to eight earlier ones; no files. */

@@ -14,6 +14,8 @@ const READ_SIZE = 256 * 1024;
 export interface InputFile {
   readonly fd: number;
   readonly size: number;
+  /** Opens the same file again, whatever became of its name. */
+  readonly path: string;
   range(offset: number, length: number): ByteSource;
 }
 
@@ -45,6 +47,7 @@ async function openFile(path: string, name: string): Promise<Input> {
   const file = stats.isFile()
     ? {
         fd: handle.fd,
+        path: `/proc/self/fd/${handle.fd}`,
         size: stats.size,
         range: (offset: number, length: number) => chunksOf(handle, name, offset, length),
       }

@@ -17,6 +17,8 @@ export interface RandomBytes {
   /** What they are called in messages. */
   readonly name: string;
   range(offset: number, length: number): ByteSource;
+  /** Where they lie, when that is a file of this machine. */
+  readonly path?: string | undefined;
 }
 
 /** A path, and where its NAR begins. */
@@ -51,8 +53,11 @@ export class ExportFile implements Store {
   async open(info: PathInfo, { offset = 0 }: OpenOptions = {}): Promise<OpenNar> {
     const entry = this.#entry(info.path);
     const { narSize, narHash } = entry.info;
-    const bytes = this.#bytes.range(entry.offset + offset, narSize - offset);
-    return { encoding: 'none', size: narSize, hash: narHash, bytes };
+    const { path, name } = this.#bytes;
+    const part = { offset: entry.offset + offset, length: narSize - offset };
+    const bytes = this.#bytes.range(part.offset, part.length);
+    const local = path === undefined ? undefined : { path, name, ...part };
+    return { encoding: 'none', size: narSize, hash: narHash, bytes, local };
   }
 
   async tree(info: PathInfo): Promise<FileTree> {

@@ -1,6 +1,8 @@
 // Taking a NAR in: open, decode, hash, parse, compare with what was promised. The one place where bytes become trusted.
 
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
+import type { ByteSource } from '../bytes/source.ts';
 import { NarrowError } from '../errors.ts';
 import { decodableEncodings, decode } from '../format/compression.ts';
 import { NarParser } from '../format/nar/parser.ts';
@@ -10,6 +12,9 @@ import { equalHash, formatHash } from '../model/hash.ts';
 import type { Hash } from '../model/hash.ts';
 import type { PathInfo } from '../model/path-info.ts';
 import type { Item } from './store.ts';
+
+/** The event loop gets a turn each time this many bytes were taken, so that signals and other pipelines are heard. */
+const TURN = 1 << 20;
 
 export interface IntakeOptions {
   /** Sees the NAR's events as it streams past; its exceptions end the intake. */
@@ -40,26 +45,62 @@ export async function takeNar(item: Item, options: IntakeOptions = {}): Promise<
   const hash = createHash('sha256');
   let encodedSize = 0;
   let narSize = 0;
-  const counted = (async function* () {
-    for await (const chunk of nar.bytes) {
-      signal?.throwIfAborted();
-      encodedSize += chunk.length;
-      onBytes?.(chunk.length);
-      yield chunk;
-    }
-  })();
-  for await (const chunk of decode(nar.encoding, counted, { signal, source: info.path })) {
+  const encoded = passing(nar.bytes, (bytes) => {
+    signal?.throwIfAborted();
+    encodedSize += bytes;
+    onBytes?.(bytes);
+  });
+  const take = (chunk: Uint8Array): void | Promise<void> => {
     narSize += chunk.length;
     if (narSize > info.narSize) throw tooLong(info, nar.encoding);
     hash.update(chunk);
     const used = parser.push(chunk);
     if (used < chunk.length) throw trailing(info, narSize - chunk.length + used);
-    const pending = onChunk?.(chunk);
-    if (pending) await pending;
-  }
+    return onChunk?.(chunk);
+  };
+  const decoded = decode(nar.encoding, encoded, { signal, source: info.path });
+  if (Symbol.iterator in decoded) await takeAtOnce(decoded, take);
+  else
+    for await (const chunk of decoded) {
+      const pending = take(chunk);
+      if (pending) await pending;
+    }
   parser.end();
   expectSame(info, { algo: 'sha256', bytes: hash.digest() }, narSize);
   return { encodedSize, narSize };
+}
+
+/** Of a source that never waits: the event loop still gets its turns. */
+async function takeAtOnce(
+  source: Iterable<Uint8Array>,
+  take: (chunk: Uint8Array) => void | Promise<void>,
+): Promise<void> {
+  let sinceTurn = 0;
+  for (const chunk of source) {
+    const pending = take(chunk);
+    if (pending) await pending;
+    sinceTurn += chunk.length;
+    if (sinceTurn < TURN) continue;
+    sinceTurn = 0;
+    await setImmediate();
+  }
+}
+
+/** Tells how much passes. A source that answers at once stays one. */
+function passing(source: ByteSource, tell: (bytes: number) => void): ByteSource {
+  return Symbol.iterator in source
+    ? (function* () {
+        for (const chunk of source) {
+          tell(chunk.length);
+          yield chunk;
+        }
+      })()
+    : (async function* () {
+        for await (const chunk of source) {
+          tell(chunk.length);
+          yield chunk;
+        }
+      })();
 }
 
 function tooLong(info: PathInfo, encoding: string): NarrowError {

@@ -5,6 +5,7 @@
 // `format` or `integrity` error, *cannot tell* a thrown `unavailable`.
 
 import type { ByteSource } from '../bytes/source.ts';
+import type { FileRange } from '../fs/file-range.ts';
 import type { PackBuffers } from '../format/nar/pack.ts';
 import type { FileTree } from '../format/nar/tree.ts';
 import type { Hash } from '../model/hash.ts';
@@ -47,6 +48,8 @@ export interface OpenNar {
   readonly hash?: Hash | undefined;
   /** From `offset` on. Unverified: whoever consumes it checks the NAR hash. */
   readonly bytes: ByteSource;
+  /** Where the same bytes lie, when that is a file of this machine: other threads can read them without this one. */
+  readonly local?: FileRange | undefined;
 }
 
 export interface QueryOptions {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { collect } from '../../src/bytes/source.ts';
+import type { ByteSource } from '../../src/bytes/source.ts';
 import { isNarrowError } from '../../src/errors.ts';
 import {
   canDecode,
@@ -99,6 +100,39 @@ test('zstd: many frames, empty and skippable ones', async () => {
     assert.deepEqual(await collect(way(scribblingLater(all, 333), {})), Buffer.concat([nar, nar]));
   }
 });
+
+test('zstd decoded at once: the same results and faults', async () => {
+  const one = await collect(encode('zstd', [mixed]));
+  const damaged = Buffer.from(one);
+  damaged[one.length >> 1]! ^= 1;
+  const inputs = [
+    one,
+    Buffer.concat([one, one, await collect(encode('zstd', []))]),
+    ...[0, 1, 5, one.length >> 1, one.length - 1].map((length) => one.subarray(0, length)),
+    Buffer.concat([one, Buffer.from('x')]),
+    Buffer.concat([one, Buffer.alloc(20)]),
+    damaged,
+    randomBytes(1000),
+  ];
+  for (const input of inputs) {
+    const pieces = Array.from({ length: Math.ceil(input.length / 262_144) }, (_, i) =>
+      input.subarray(i * 262_144, (i + 1) * 262_144),
+    );
+    const later = async function* (): AsyncGenerator<Uint8Array> {
+      yield* pieces;
+    };
+    const [now, then] = await Promise.all([outcome(decode('zstd', pieces)), outcome(decode('zstd', later()))]);
+    assert.deepEqual(now, then);
+  }
+});
+
+async function outcome(source: ByteSource): Promise<Buffer | string> {
+  try {
+    return await collect(source);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
 
 test("zstd by Node's own library: the same results and faults", async () => {
   const bytes = await collect(encodeByZlib(scribblingLater(mixed, 5000), { size: mixed.length }));

@@ -123,8 +123,8 @@ async function importInput(job: Job, input: Input): Promise<Result[]> {
   const { options, context } = job;
   const encoding = options.compression ?? (input.file ? await fileEncoding(input) : undefined);
   if (input.file && encoding === 'none') {
-    const { range } = input.file;
-    return [await importAll(job, { name: input.name, range }, input.read(), undefined)];
+    const { range, path } = input.file;
+    return [await importAll(job, { name: input.name, range, path }, input.read(), undefined)];
   }
   const decoded = decodeGuessed(input.read(), { name: input.name, encoding, signal: context.signal });
   if (!options.spool && options.path === undefined) return importOneByOne(job, input.name, decoded);

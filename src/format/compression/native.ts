@@ -98,6 +98,47 @@ export async function* throughStepper(
   }
 }
 
+/** A stream being decoded in the calling thread. */
+export interface ImmediateStepper extends Disposable {
+  stepNow(input: Buffer, output: Buffer, last: boolean): Step;
+}
+
+/** Output buffers for the next stream: fresh ones count as external memory, which makes the collector run. */
+const spare: Buffer[] = [];
+
+/** Runs a stepper over a source that answers at once, and answers at once itself: for threads of their own. */
+export function* throughStepperNow(
+  open: () => ImmediateStepper,
+  source: Iterable<Uint8Array>,
+  faults: Faults,
+  signal?: AbortSignal,
+): Generator<Buffer, void, undefined> {
+  using stepper = open();
+  const output = spare.pop() ?? Buffer.allocUnsafeSlow(outputSize);
+  let offset = 0;
+  try {
+    for (const chunk of source) {
+      signal?.throwIfAborted();
+      const input = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      for (let at = 0; at < input.length;) {
+        const { read, written } = stepper.stepNow(at === 0 ? input : input.subarray(at), output, false);
+        if (written > 0) yield output.subarray(0, written);
+        else if (read === 0) throw faults.trailing(offset);
+        at += read;
+        offset += read;
+      }
+    }
+    for (let ended = false; !ended;) {
+      const step = stepper.stepNow(nothing, output, true);
+      if (step.written > 0) yield output.subarray(0, step.written);
+      else if (!step.ended) throw faults.truncated(offset);
+      ended = step.ended;
+    }
+  } finally {
+    spare.push(output);
+  }
+}
+
 /** Asks for the next staged buffer while the library still works on this one. */
 async function* ahead(buffers: AsyncGenerator<Buffer, void, undefined>): AsyncGenerator<Buffer, void, undefined> {
   let next = buffers.next();

@@ -6,7 +6,7 @@ import type { ByteSource } from '../../bytes/source.ts';
 import { faultsOf } from './codec.ts';
 import { encodeFrames } from './frames.ts';
 import type { FrameCompressor } from './frames.ts';
-import { StreamStruct, loadLibrary, onThread, throughStepper } from './native.ts';
+import { StreamStruct, loadLibrary, onThread, throughStepper, throughStepperNow } from './native.ts';
 import type { Library, Step, Stepper, StreamLayout } from './native.ts';
 
 /** ZSTD_inBuffer and ZSTD_outBuffer side by side: pointer, size, position each. */
@@ -27,6 +27,9 @@ interface Zstd {
   readonly setSize: Call;
   readonly encode: (...args: unknown[]) => Promise<number>;
   readonly decode: (...args: unknown[]) => Promise<number>;
+  readonly decodeNow: Call;
+  readonly resetDecoder: Call;
+  readonly decoderMemory: Call;
   readonly frame: (...args: unknown[]) => Promise<number>;
   readonly errorName: (code: number) => string;
 }
@@ -64,6 +67,7 @@ function canBindDeeply(): boolean {
 function bind(library: Library): Zstd {
   const handle = 'uintptr_t';
   const stream = [handle, handle, handle];
+  const decode = library.func('ZSTD_decompressStream', 'int64_t', stream);
   return {
     createEncoder: library.func('ZSTD_createCCtx', handle, []) as () => bigint,
     createDecoder: library.func('ZSTD_createDCtx', handle, []) as () => bigint,
@@ -72,7 +76,10 @@ function bind(library: Library): Zstd {
     set: library.func('ZSTD_CCtx_setParameter', 'int64_t', [handle, 'int', 'int']) as Call,
     setSize: library.func('ZSTD_CCtx_setPledgedSrcSize', 'int64_t', [handle, 'uint64_t']) as Call,
     encode: onThread(library.func('ZSTD_compressStream2', 'int64_t', [...stream, 'int'])),
-    decode: onThread(library.func('ZSTD_decompressStream', 'int64_t', stream)),
+    decode: onThread(decode),
+    decodeNow: decode as Call,
+    decoderMemory: library.func('ZSTD_sizeof_DCtx', 'int64_t', [handle]) as Call,
+    resetDecoder: library.func('ZSTD_DCtx_reset', 'int64_t', [handle, 'int']) as Call,
     frame: onThread(library.func('ZSTD_compress2', 'int64_t', [handle, 'void *', 'size_t', 'void *', 'size_t'])),
     errorName: library.func('ZSTD_getErrorName', 'str', ['int64_t']) as (code: number) => string,
   };
@@ -95,13 +102,22 @@ abstract class ZstdStepper implements Stepper {
     output: Buffer,
     run: (out: bigint, input: bigint) => Promise<number>,
   ): Promise<{ readonly read: number; readonly written: number; readonly result: number }> {
+    return this.done(await run(...this.aim(input, output)));
+  }
+
+  /** Where the library finds the output, and the input. */
+  protected aim(input: Buffer, output: Buffer): [out: bigint, input: bigint] {
     const { memory } = this.#buffers;
     this.#buffers.aim(input, output);
     memory.writeBigUInt64LE(0n, inputBuffer.position);
     memory.writeBigUInt64LE(0n, outputBuffer.position);
     const base = this.#buffers.address();
-    const result = await run(base + BigInt(outputBuffer.start), base + BigInt(inputBuffer.start));
-    const at = (offset: number): number => Number(memory.readBigUInt64LE(offset));
+    return [base + BigInt(outputBuffer.start), base + BigInt(inputBuffer.start)];
+  }
+
+  /** What the library did. */
+  protected done(result: number): { readonly read: number; readonly written: number; readonly result: number } {
+    const at = (offset: number): number => Number(this.#buffers.memory.readBigUInt64LE(offset));
     return { read: at(inputBuffer.position), written: at(outputBuffer.position), result };
   }
 
@@ -137,6 +153,20 @@ class Encoder extends ZstdStepper {
   }
 }
 
+/** Decoders for the next stream: their windows are memory that was touched already. */
+const idleDecoders: bigint[] = [];
+const MOST_IDLE = 4;
+/** Bytes of a decoder that is worth keeping; one that met a great window has that much memory. */
+const MOST_MEMORY = 16 << 20;
+const resetSession = 1;
+
+function keepDecoder(decoder: unknown): number {
+  const lib = libzstd()!;
+  if (idleDecoders.length === MOST_IDLE || lib.decoderMemory(decoder) > MOST_MEMORY) return lib.freeDecoder(decoder);
+  idleDecoders.push(decoder as bigint);
+  return lib.resetDecoder(decoder, resetSession);
+}
+
 class Decoder extends ZstdStepper {
   readonly #faults: Faults;
   #offset = 0;
@@ -145,15 +175,21 @@ class Decoder extends ZstdStepper {
 
   constructor(faults: Faults) {
     const lib = libzstd()!;
-    super(lib.createDecoder(), lib.freeDecoder);
+    super(idleDecoders.pop() ?? lib.createDecoder(), keepDecoder);
     this.#faults = faults;
   }
 
   async step(input: Buffer, output: Buffer, last: boolean): Promise<Step> {
     if (last && this.#wanted === 0) return { read: 0, written: 0, ended: true };
-    const { read, written, result } = await this.call(input, output, (out, from) =>
-      this.lib.decode(this.context, out, from),
-    );
+    return this.#took(await this.call(input, output, (out, from) => this.lib.decode(this.context, out, from)), last);
+  }
+
+  stepNow(input: Buffer, output: Buffer, last: boolean): Step {
+    if (last && this.#wanted === 0) return { read: 0, written: 0, ended: true };
+    return this.#took(this.done(this.lib.decodeNow(this.context, ...this.aim(input, output))), last);
+  }
+
+  #took({ read, written, result }: ReturnType<Decoder['done']>, last: boolean): Step {
     if (result < 0) throw this.#explain(result, read);
     this.#offset += read;
     this.#wanted = result;
@@ -205,7 +241,9 @@ class FrameEncoder implements FrameCompressor {
   }
 }
 
+/** A source that answers at once is decoded at once, in this thread. */
 export function decodeByLibrary(source: ByteSource, options: DecodeOptions): ByteSource {
   const faults = faultsOf('zstd', options.source);
+  if (Symbol.iterator in source) return throughStepperNow(() => new Decoder(faults), source, faults, options.signal);
   return throughStepper(() => new Decoder(faults), source, faults, options.signal);
 }

@@ -111,8 +111,10 @@ export class CacheStore implements WritableStore {
     if (file.size && opened.size !== undefined && opened.size !== file.size)
       throw this.#wrongSize(info, file.size, opened.size);
     const source = `${this.url}/${file.url}`;
-    if (asStored)
-      return { encoding: file.compression, size: file.size || opened.size, hash: file.hash, bytes: opened.bytes };
+    if (asStored) {
+      const { bytes, local } = opened;
+      return { encoding: file.compression, size: file.size || opened.size, hash: file.hash, bytes, local };
+    }
     return { encoding: 'none', size: info.narSize, bytes: decode(file.compression, opened.bytes, { signal, source }) };
   }
 

@@ -48,7 +48,9 @@ export class DirectoryFiles implements CacheFiles {
     const found = await absentOr(stat(path), 'look at', path);
     if (!found) return undefined;
     const { offset = 0, length = Infinity, signal } = options;
-    return { size: found.size, bytes: readThrough(path, offset, Math.min(found.size, offset + length), signal) };
+    const end = Math.min(found.size, offset + length);
+    const local = { path, name: path, offset, length: Math.max(0, end - offset) };
+    return { size: found.size, bytes: readThrough(path, offset, end, signal), local };
   }
 
   async stat(reference: string): Promise<FileStat | undefined> {

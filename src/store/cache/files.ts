@@ -4,6 +4,7 @@
 // A file is named by a *reference*: what stands in a narinfo's URL, relative to the cache's root (RFC 3986), percent-encoded.
 
 import type { ByteSource } from '../../bytes/source.ts';
+import type { FileRange } from '../../fs/file-range.ts';
 import type { InspectOptions, StoreFacts } from '../facts.ts';
 
 export interface FileOptions {
@@ -22,6 +23,8 @@ export interface OpenFile {
   readonly size: number | undefined;
   /** From `offset` on. */
   readonly bytes: ByteSource;
+  /** Where the same bytes lie, when that is a file of this machine. */
+  readonly local?: FileRange | undefined;
 }
 
 export interface FileStat {

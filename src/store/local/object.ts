@@ -5,11 +5,12 @@ import { renameSync } from 'node:fs';
 import type { ByteString } from '../../bytes/byte-string.ts';
 import { ioError } from '../../errors.ts';
 import { directorySink } from '../../fs/directory-sink.ts';
+import { readRange } from '../../fs/file-range.ts';
 import { removeTree } from '../../fs/remove.ts';
 import type { NarVisitor } from '../../format/nar/tree.ts';
 import type { Intake } from '../intake.ts';
 import { takeNar } from '../intake.ts';
-import type { Item } from '../store.ts';
+import type { Item, OpenNar, OpenOptions } from '../store.ts';
 import { contentCheck } from '../content-check.ts';
 import { FileHashes, linkFiles } from './optimise.ts';
 
@@ -41,6 +42,15 @@ export async function unpackObject(item: Item, options: UnpackOptions): Promise<
     takeBack(path);
     throw error;
   }
+}
+
+/** The item, read at once where its bytes lie in a file of this machine. */
+export function readAtOnce(item: Item): Item {
+  const open = async (options?: OpenOptions): Promise<OpenNar> => {
+    const nar = await item.open(options);
+    return nar.local ? { ...nar, bytes: readRange(nar.local) } : nar;
+  };
+  return { ...item, open };
 }
 
 /** Removes what was unpacked; what cannot be removed is garbage that the next attempt or a collector removes. */

@@ -1,6 +1,7 @@
 // What passes between the thread that owns a store and one that unpacks for it. Bytes do not: they lie in shared slots.
 
 import type { CrossingError } from '../../fs/crossing-error.ts';
+import type { FileRange } from '../../fs/file-range.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import type { Intake } from '../intake.ts';
 
@@ -22,6 +23,8 @@ export type Order =
       readonly job: number;
       readonly info: PathInfo;
       readonly encoding: string;
+      /** Where the bytes lie, if they are not sent. */
+      readonly local: FileRange | undefined;
       readonly realDir: string;
       readonly optimise: boolean;
     }
@@ -33,5 +36,7 @@ export type Order =
 export type Report =
   | { readonly type: 'ready' }
   | { readonly type: 'free'; readonly slot: number }
+  /** So many encoded bytes of a file were read. */
+  | { readonly type: 'read'; readonly job: number; readonly bytes: number }
   | { readonly type: 'done'; readonly job: number; readonly intake: Intake }
   | { readonly type: 'failed'; readonly job: number; readonly error: CrossingError };

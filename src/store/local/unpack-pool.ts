@@ -1,6 +1,6 @@
-// Threads that unpack beside this one. What is small stays here: a thread takes 40 ms and 20 MB to start. This thread reads
-// the sources, whatever they are, hands the (still encoded) bytes over in shared memory, and unpacks too while the others
-// have enough to do. A thread inherits the mount namespace of the one that starts it, so a remounted store stays writable.
+// Threads that unpack beside this one. What is small stays here: a thread takes 40 ms and 20 MB to start. Files of this machine
+// a thread reads itself; of other sources this one reads and hands the (still encoded) bytes over in shared memory. It unpacks
+// too while the others have enough to do. A thread inherits the mount namespace of the one that starts it, so a remounted store stays writable.
 
 import { getCompileCacheDir } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -11,7 +11,7 @@ import { unpackError } from '../../fs/crossing-error.ts';
 import type { Intake } from '../intake.ts';
 import type { Item } from '../store.ts';
 import type { UnpackOptions } from './object.ts';
-import { unpackObject } from './object.ts';
+import { readAtOnce, unpackObject } from './object.ts';
 import type { Order, Report, ThreadSetup } from './unpack-messages.ts';
 import { SLOTS, SLOT_SIZE } from './unpack-messages.ts';
 
@@ -19,8 +19,10 @@ import { SLOTS, SLOT_SIZE } from './unpack-messages.ts';
 const WORTH_A_THREAD = 8 << 20;
 /** More threads would wait for the one that reads and registers. */
 const MOST_THREADS = 3;
-/** Jobs of one thread at a time: the second one's bytes arrive while the first is being finished. */
-const JOBS_EACH = 2;
+/** Jobs of one thread at a time: enough that it is not idle before this one has a turn again. */
+const JOBS_EACH = 5;
+/** Most jobs in all: each may have a source of its own, with its buffers. */
+const MOST_JOBS = 12;
 /** Descriptors of the process below which there are no threads, each of which needs some for its event loop. */
 const LEAST_DESCRIPTORS = 256;
 
@@ -41,7 +43,7 @@ export class UnpackPool implements AsyncDisposable {
   constructor(size: number, worth: number = WORTH_A_THREAD) {
     this.#size = size;
     this.#worth = worth;
-    this.jobs = JOBS_EACH * (size + 1);
+    this.jobs = Math.min(MOST_JOBS, JOBS_EACH * (size + 1));
   }
 
   /** How many threads take jobs by now. */
@@ -54,7 +56,7 @@ export class UnpackPool implements AsyncDisposable {
     this.#bytes += item.info.narSize;
     if (this.#bytes > this.#worth) this.#start();
     const thread = this.#threads.find((t) => t.ready && t.jobs < JOBS_EACH);
-    return thread ? thread.unpack(item, options) : unpackObject(item, options);
+    return thread ? thread.unpack(item, options) : unpackObject(readAtOnce(item), options);
   }
 
   #start(): void {
@@ -67,6 +69,7 @@ export class UnpackPool implements AsyncDisposable {
 }
 
 interface Job {
+  readonly onBytes: ((bytes: number) => void) | undefined;
   readonly resolve: (intake: Intake) => void;
   readonly reject: (error: unknown) => void;
   /** Set when the thread has answered. */
@@ -104,15 +107,16 @@ class UnpackThread {
   async unpack(item: Item, { realDir, optimise, signal, onBytes }: UnpackOptions): Promise<Intake> {
     const id = ++this.#lastJob;
     const { promise, resolve, reject } = Promise.withResolvers<Intake>();
-    const job: Job = { resolve, reject, answered: false };
+    const job: Job = { resolve, reject, onBytes, answered: false };
     this.#jobs.set(id, job);
     let began = false;
     let failure: { readonly error: unknown } | undefined;
     let encodedSize = 0;
     try {
-      const { encoding, bytes } = await item.open({ encodings: decodableEncodings, signal });
-      this.#tell({ type: 'begin', job: id, info: item.info, encoding, realDir, optimise });
+      const { encoding, bytes, local } = await item.open({ encodings: decodableEncodings, signal });
+      this.#tell({ type: 'begin', job: id, info: item.info, encoding, local, realDir, optimise });
       began = true;
+      if (local) return await this.#watched(id, promise, signal);
       for await (const chunk of bytes) {
         signal?.throwIfAborted();
         encodedSize += chunk.length;
@@ -128,6 +132,19 @@ class UnpackThread {
       return { ...(await promise), encodedSize };
     } catch (error) {
       throw failure ? failure.error : error;
+    }
+  }
+
+  /** What the thread makes of a file that it reads itself; told to stop when `signal` aborts. */
+  async #watched(id: number, intake: Promise<Intake>, signal: AbortSignal | undefined): Promise<Intake> {
+    const stop = (): void => this.#tell({ type: 'end', job: id, failed: true });
+    signal?.addEventListener('abort', stop);
+    try {
+      return await intake;
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
     }
   }
 
@@ -159,6 +176,9 @@ class UnpackThread {
     switch (report.type) {
       case 'ready':
         this.ready = true;
+        break;
+      case 'read':
+        this.#jobs.get(report.job)?.onBytes?.(report.bytes);
         break;
       case 'free':
         this.#free.push(report.slot);

@@ -4,6 +4,7 @@
 import { enableCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { packError } from '../../fs/crossing-error.ts';
+import type { FileRange } from '../../fs/file-range.ts';
 import type { OpenNar } from '../store.ts';
 import type { Order, Report, ThreadSetup } from './unpack-messages.ts';
 import { SLOT_SIZE } from './unpack-messages.ts';
@@ -11,6 +12,7 @@ import { SLOT_SIZE } from './unpack-messages.ts';
 const setup = workerData as ThreadSetup;
 if (setup.compileCache !== undefined) enableCompileCache(setup.compileCache);
 const { unpackObject } = await import('./object.ts');
+const { readRange } = await import('../../fs/file-range.ts');
 const port = parentPort!;
 const jobs = new Map<number, Job>();
 
@@ -44,8 +46,16 @@ class Job {
           tell({ type: 'free', slot: next.slot });
         }
       } else if (this.#end === 'whole') return;
-      else if (this.#end === 'failed') throw new Error('the source failed, which is known where it is read');
+      else if (this.#end === 'failed') throw gone();
       else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  /** The bytes of a file, which nobody sends. */
+  *readFile(range: FileRange): Generator<Uint8Array, void, undefined> {
+    for (const chunk of readRange(range)) {
+      if (this.#end !== undefined) throw gone();
+      yield chunk;
     }
   }
 
@@ -55,12 +65,19 @@ class Job {
   }
 }
 
-async function begin({ job: id, info, encoding, realDir, optimise }: Order & { type: 'begin' }): Promise<void> {
+/** Known, with its reason, where the job comes from. */
+function gone(): Error {
+  return new Error('the job was given up');
+}
+
+async function begin(order: Order & { type: 'begin' }): Promise<void> {
+  const { job: id, info, encoding, local, realDir, optimise } = order;
   const job = new Job();
   jobs.set(id, job);
-  const open = async (): Promise<OpenNar> => ({ encoding, bytes: job.read() });
+  const open = async (): Promise<OpenNar> => ({ encoding, bytes: local ? job.readFile(local) : job.read() });
+  const onBytes = local && ((bytes: number) => tell({ type: 'read', job: id, bytes }));
   try {
-    const intake = await unpackObject({ info, open }, { realDir, optimise });
+    const intake = await unpackObject({ info, open }, { realDir, optimise, onBytes });
     tell({ type: 'done', job: id, intake });
   } catch (error) {
     tell({ type: 'failed', job: id, error: packError(error) });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, lstatSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -114,6 +115,57 @@ test("a source's failure and an abort are told as they are, and what was written
   );
   assert.equal(existsSync(join(realDir, good.info.path)), false);
   await pool.unpack(good, { realDir, optimise: false });
+});
+
+/** The item, as it lies in a file. */
+async function inFile(item: Item, file: string): Promise<Item> {
+  const { encoding, bytes } = await item.open();
+  const sent = await collect(bytes);
+  writeFileSync(file, Buffer.concat([Buffer.from('before'), sent, Buffer.from('behind')]));
+  const local = { path: file, name: 'the file', offset: 6, length: sent.length };
+  return { info: item.info, open: async () => ({ encoding, bytes: [], local }) };
+}
+
+test('what lies in a file is read by the thread, and by this one', async () => {
+  const dir = tempDir('pool');
+  const items: Item[] = [];
+  for (const [i, encoding] of ['none', 'zstd', 'xz', 'none', 'zstd'].entries())
+    items.push(await inFile(await itemOf(i, random(3_000_000, i), encoding), join(dir, `file-${i}`)));
+  for (const size of [0, 1]) {
+    const realDir = tempDir('pool');
+    await using pool = size === 0 ? new UnpackPool(0) : await startedPool(realDir);
+    let bytes = 0;
+    const options = { realDir, optimise: false, onBytes: (count: number) => (bytes += count) };
+    const intakes = await Promise.all(items.map((item) => pool.unpack(item, options)));
+    for (const [i, { info }] of items.entries())
+      assert.deepEqual(readFileSync(join(realDir, info.path)), random(3_000_000, i));
+    assert.equal(
+      bytes,
+      intakes.reduce((sum, intake) => sum + intake.encodedSize, 0),
+    );
+  }
+});
+
+test('a file that is cut, gone, or not wanted any more', async () => {
+  const realDir = tempDir('pool');
+  await using pool = await startedPool(realDir);
+  const file = join(realDir, 'file');
+  const item = await inFile(await itemOf(1, randomBytes(8_000_000), 'zstd'), file);
+  const abort = new AbortController();
+  const stop = { signal: abort.signal, onBytes: () => abort.abort(new Error('enough')) };
+  await assert.rejects(pool.unpack(item, { realDir, optimise: false, ...stop }), /enough/);
+  assert.equal(existsSync(join(realDir, item.info.path)), false);
+  truncateSync(file, 100_000);
+  await assert.rejects(
+    pool.unpack(item, { realDir, optimise: false }),
+    (error) => isNarrowError(error, 'format') && /zstd data ends too early at offset 99994/.test(error.message),
+  );
+  rmSync(file);
+  await assert.rejects(
+    pool.unpack(item, { realDir, optimise: false }),
+    (error) => isNarrowError(error, 'io') && error.message === 'cannot open the file: no such file or directory',
+  );
+  assert.equal(existsSync(join(realDir, item.info.path)), false);
 });
 
 test('an object that cannot be written is an io error with its errno', async () => {

@@ -9,7 +9,7 @@ import type { StoreDir, StorePath } from '../../model/store-path.ts';
 import { parseStorePath } from '../../model/store-path.ts';
 import type { Connection, Row } from './connection.ts';
 
-/** References come as the numbers of their rows in one text: a row for each of them takes four times as long. */
+/** References come as the numbers of their rows in one text: a row for each of them takes twice as long. */
 const columns = `v.id, v.path, v.hash, v.registrationTime, v.deriver, v.narSize, v.ultimate, v.sigs, v.ca,
     (select group_concat(r.reference) from Refs r where r.referrer = v.id)`;
 

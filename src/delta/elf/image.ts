@@ -78,22 +78,6 @@ export function anchors(old: ElfImage, fresh: ElfImage): Float64Array {
   return Float64Array.from(pairs);
 }
 
-/**
- * Addresses of the tables that others count in (symbols, strings, relocations of stubs), old and fresh, as `anchors` gives
- * them. Only who has both files whole knows them: a sender tells those that would be predicted wrong.
- */
-export function landmarks(old: ElfImage, fresh: ElfImage): Float64Array {
-  const pairs = new Map<number, number>();
-  const ranks = new Map<string, number>();
-  for (const { role, linked } of old.sections) {
-    const rank = ranks.get(role) ?? 0;
-    ranks.set(role, rank + 1);
-    const other = fresh.sections.filter((section) => section.role === role)[rank];
-    if (linked !== 0 && other !== undefined && other.linked !== 0) pairs.set(linked, other.linked);
-  }
-  return Float64Array.from([...pairs].flat());
-}
-
 function alike(a: Segment, b: Segment): boolean {
   return a.type === b.type && a.flags === b.flags;
 }

@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 
 import { findFields } from '../../../src/delta/elf/fields.ts';
-import { anchors, landmarks, parseElf } from '../../../src/delta/elf/image.ts';
+import { anchors, parseElf } from '../../../src/delta/elf/image.ts';
 import { putField, readTarget, widthOf } from '../../../src/delta/elf/kinds.ts';
 import { labelled } from '../../../src/delta/elf/labels.ts';
 import { inMemory } from '../../../src/delta/random-bytes.ts';
@@ -22,7 +22,6 @@ function examine(bytes: Uint8Array, from: number, to: number): void {
   const image = parseElf(inMemory(bytes));
   if (image === undefined) return;
   anchors(realImage, image);
-  landmarks(image, realImage);
   const window = bytes.subarray(from, to);
   const fields = findFields(window, image, from);
   assert.equal(labelled(window, fields, image, from).length, window.length);

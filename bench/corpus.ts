@@ -8,6 +8,8 @@ import { closure } from '../test/lab/closures.ts';
 import { nix } from '../test/lab/nix.ts';
 
 export type Size = 'small' | 'medium' | 'large';
+/** The same system built again from another libc, or with a share of its packages from the next release. */
+export type Generation = 'gen1' | 'gen2-rebuild' | 'gen3-update';
 
 export interface Corpus {
   readonly label: string;
@@ -21,23 +23,26 @@ export interface Corpus {
 }
 
 const builder = new URL('../../shared/lab/corpus/corpus.sh', import.meta.url).pathname;
-const root = (size: Size): string => `/nix/var/nix/gcroots/lab/${size}-gen1-pi1`;
+const root = (size: Size, generation: Generation): string => `/nix/var/nix/gcroots/lab/${size}-${generation}-pi1`;
 
 /** A closure of about the given size. */
-export async function corpus(size: Size): Promise<Corpus> {
-  if (!existsSync(builder)) return smallCorpus(size);
-  if (!existsSync(root(size)))
-    execFileSync(builder, ['build', size, 'gen1', 'pi1'], { stdio: ['ignore', 'ignore', 'inherit'] });
-  const top = execFileSync('readlink', [root(size)], { encoding: 'utf8' }).trim();
-  return describe(size, undefined, 'local', top);
+export async function corpus(size: Size, generation: Generation = 'gen1'): Promise<Corpus> {
+  if (!existsSync(builder)) return smallCorpus(size, generation);
+  const link = root(size, generation);
+  if (!existsSync(link))
+    execFileSync(builder, ['build', size, generation, 'pi1'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const top = execFileSync('readlink', [link], { encoding: 'utf8' }).trim();
+  return describe(`${size} ${generation}`, undefined, 'local', top);
 }
 
-async function smallCorpus(size: Size): Promise<Corpus> {
+const ownNames = { gen1: 'basic', 'gen2-rebuild': 'rebuilt', 'gen3-update': 'updated' } as const;
+
+async function smallCorpus(size: Size, generation: Generation): Promise<Corpus> {
   console.log(
     `bench: the big laboratory is absent; '${size}' is the repository's own small closure, so ratios say little`,
   );
-  const basic = await closure('basic');
-  return describe(`${size} (the repository's own)`, basic.root, `local?root=${basic.root}`, basic.top);
+  const own = await closure(ownNames[generation]);
+  return describe(`${size} ${generation} (the repository's own)`, own.root, `local?root=${own.root}`, own.top);
 }
 
 async function describe(label: string, storeRoot: string | undefined, storeUrl: string, top: string): Promise<Corpus> {

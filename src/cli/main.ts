@@ -29,6 +29,10 @@ const commands: Readonly<Record<string, Entry>> = {
   missing: { summary: 'list what a cache lacks', load: () => import('./commands/missing.ts') },
   doctor: { summary: 'tell what works with a store and what does not', load: () => import('./commands/doctor.ts') },
   realise: { summary: 'build derivations on another machine', load: () => import('./commands/realise.ts') },
+  stdio: {
+    summary: 'speak for a store with a narrow on another machine',
+    load: () => import('./commands/stdio.ts'),
+  },
   verify: { summary: 'check contents and signatures of paths', load: () => import('./commands/verify.ts') },
   sign: { summary: 'add signatures to paths', load: () => import('./commands/sign.ts') },
   export: { summary: 'write paths as an export stream', load: () => import('./commands/export.ts') },

@@ -24,7 +24,7 @@ const known: Readonly<Record<StoreUrl['scheme'], readonly string[]>> = {
   file: cache,
   http: [...cache, ...retries],
   https: [...cache, ...retries],
-  ssh,
+  ssh: [...ssh, 'narrow'],
   'ssh-ng': ssh,
 };
 

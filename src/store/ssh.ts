@@ -9,6 +9,7 @@ import type { PathInfo } from '../model/path-info.ts';
 import type { Realisation } from '../model/realisation.ts';
 import type { StoreDir, StorePath } from '../model/store-path.ts';
 import { ServeClient } from '../protocol/serve/client.ts';
+import type { Greeted } from '../protocol/serve/client.ts';
 import { serveOperations as ops } from '../protocol/serve/operations.ts';
 import { SpooledTrees } from './cache/spooled-trees.ts';
 import type { BuildOutcome, BuildRequestOptions, BuildTarget, BuildingStore } from './building.ts';
@@ -25,6 +26,7 @@ import { RemoteRoots } from './remote/remote-roots.ts';
 import { allPathsOf } from './remote/all-paths.ts';
 import { addOverServe } from './remote/serve-add.ts';
 import type { SshPlace } from './remote/ssh-connection.ts';
+import { splitWords } from '../transport/ssh-words.ts';
 import { explainGreeting, siblingProgram, sshPlace } from './remote/ssh-connection.ts';
 import { sshMachine } from './remote/ssh-machine.ts';
 import { serveSubstituteWords, substituteOverServe } from './remote/substitutes.ts';
@@ -46,7 +48,20 @@ import type {
 export async function openSshStore(place: string, params: URLSearchParams, context: RemoteContext): Promise<SshStore> {
   const lines: Lines = { show: context.warn };
   const watched = { ...context, warn: (text: string) => lines.show(text) };
-  return new SshStore(sshPlace('ssh', place, params, watched, 'nix-store'), remoteStoreDir(params), context, lines);
+  const there = sshPlace('ssh', place, params, watched, 'nix-store');
+  const store = new SshStore(there, remoteStoreDir(params), context, lines);
+  const narrow = narrowThere(params);
+  if (narrow === undefined) return store;
+  const { farStore } = await import('./narrow/far-store.ts');
+  return farStore(store, { place: there, narrow, warn: context.warn });
+}
+
+/** The words that start narrow there; `?narrow=no` does without, and so does whoever names the program to be used. */
+function narrowThere(params: URLSearchParams): string[] | undefined {
+  const named = params.get('narrow');
+  if (named === null)
+    return params.has('remote-program') || params.has('remote-store') ? undefined : ['narrow', 'stdio'];
+  return ['', 'no', 'false', '0'].includes(named) ? undefined : [...splitWords(named, 'narrow'), 'stdio'];
 }
 
 /** Where the other side's standard error goes: warnings, until something is built there. */
@@ -118,6 +133,13 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
     this.#main = this.#open();
     if (this.#held.size > 0) this.#lock(this.#main, [...this.#held]);
     return this.#main;
+  }
+
+  /** Goes on with a connection on which the server has greeted already. */
+  adopt(greeted: Greeted): void {
+    this.#main = new ServeClient(greeted, { storeDir: this.storeDir });
+    this.#clients.add(this.#main);
+    if (this.#held.size > 0) this.#lock(this.#main, [...this.#held]);
   }
 
   #lock(client: ServeClient, paths: readonly StorePath[]): void {

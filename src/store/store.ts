@@ -6,6 +6,7 @@
 
 import type { ByteSource } from '../bytes/source.ts';
 import type { FileRange } from '../fs/file-range.ts';
+import type { PathReport } from '../delta/report.ts';
 import type { PackBuffers } from '../format/nar/pack.ts';
 import type { FileTree } from '../format/nar/tree.ts';
 import type { Hash } from '../model/hash.ts';
@@ -187,6 +188,12 @@ export interface DeltaStore extends WritableStore {
   meetSource(source: MetSource): Promise<Meeting>;
   /** This store is the source. */
   meetDestination(destination: MetDestination): Promise<Meeting>;
+  /** What these were rebuilt to was wrong: asked for again, they come whole, and all others as deltas once more. */
+  distrust(infos: readonly PathInfo[]): void;
+  /** Bytes of the delta of these paths, of those that were checked or told; sends nothing. */
+  deltaSize(infos: readonly PathInfo[]): Promise<number>;
+  /** Of each path that went as a delta what it cost, and why. */
+  deltaReports(): ReadonlyMap<StorePath, PathReport>;
 }
 
 export function isDelta(store: Store): store is DeltaStore {

@@ -1,10 +1,13 @@
 // The one copy engine: hold, closure, verdicts, plan, run. It knows stores only by their interface.
 
 import { NarrowError } from '../errors.ts';
+import type { PathReport } from '../delta/report.ts';
 import { closureOf, inOrder } from '../closure/walk.ts';
 import type { PathInfo } from '../model/path-info.ts';
 import type { StorePath } from '../model/store-path.ts';
-import type { AddOptions, Outcome, Store, Verdict, WritableStore } from '../store/store.ts';
+import type { AddOptions, Item, Meeting, Outcome, Store, Verdict, WritableStore } from '../store/store.ts';
+import { isDelta } from '../store/store.ts';
+import { addMissing } from './adding.ts';
 import type { RouteOptions, Travel } from './direct.ts';
 import { chooseRoute, copyDirectly } from './direct.ts';
 import type { OnEvent } from './events.ts';
@@ -45,6 +48,8 @@ export interface CopyResult {
   readonly bytes: number;
   /** Those of them that did not pass through here. */
   readonly directBytes: number;
+  /** What each path cost that went as a delta. */
+  readonly deltas: ReadonlyMap<StorePath, PathReport>;
 }
 
 /**
@@ -55,9 +60,11 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
   const { source, destination, roots, onEvent, signal } = request;
   expectSameDir(source, destination);
   await using stack = new AsyncDisposableStack();
+  const metAtSource = await meetAtSource(request);
   stack.use(await source.hold(roots));
   onEvent?.({ type: 'phase', text: `asking ${source.url}` });
   const closure = await gather(request, async (paths) => void stack.use(await source.hold(paths)));
+  const met = (await meetAtDestination(request, closure)) ?? metAtSource;
   stack.use(await destination.hold(closure.keys()));
   onEvent?.({ type: 'phase', text: `asking ${destination.url}` });
   const add: AddOptions = {
@@ -65,16 +72,30 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
     checkSignatures: (request.checkSignatures ?? true) && !source.abilities.trusted,
     onBytes: (path, bytes) => onEvent?.({ type: 'bytes', path, bytes }),
   };
-  const { plan, travel } = await planFor(request, closure, add);
+  const { plan, travel } = await planFor(request, closure, add, met);
   onEvent?.({ type: 'plan', plan });
   const findings = await preflight(destination, { plan, quick: true, signal });
   onEvent?.({ type: 'preflight', findings });
-  if (request.dryRun) return { plan, findings, outcomes: [], bytes: 0, directBytes: 0 };
+  if (request.dryRun) return { plan, findings, outcomes: [], bytes: 0, directBytes: 0, deltas: new Map() };
   expectAccepted(plan, destination.url);
   expectClear(findings, destination.url);
   const result = await run(request, { plan, travel, closure, add });
   await request.finish?.();
   return { ...result, findings };
+}
+
+/** With a narrow at the other end a copy goes by deltas. Two far ends are not introduced: neither has its files here. */
+async function meetAtSource({ source, destination, roots, signal }: CopyRequest): Promise<Meeting | undefined> {
+  if (!isDelta(source) || destination.abilities.nearby !== true) return undefined;
+  return source.meetDestination({ destination, roots, signal });
+}
+
+async function meetAtDestination(
+  { source, destination, roots, signal }: CopyRequest,
+  closure: ReadonlyMap<StorePath, PathInfo>,
+): Promise<Meeting | undefined> {
+  if (!isDelta(destination) || isDelta(source)) return undefined;
+  return destination.meetSource({ source, roots, closure, signal });
 }
 
 function expectSameDir(source: Store, destination: Store): void {
@@ -117,15 +138,23 @@ async function planFor(
   request: CopyRequest,
   closure: ReadonlyMap<StorePath, PathInfo>,
   add: AddOptions,
+  met: Meeting | undefined,
 ): Promise<Planned> {
   const { source, destination, recursive = true } = request;
   const verdicts = await destination.check([...closure.values()], add);
   const more = request.substitute ? await substituted(request, closure, verdicts, add) : {};
-  const plan = makePlan(source.storeDir, closure, verdicts, more);
+  const made = makePlan(source.storeDir, closure, verdicts, { ...more, met });
+  const plan = request.dryRun && met?.kind === 'narrow' ? await withDeltaSize(request, made) : made;
   if (plan.missing.length === 0 || plan.refused.length > 0) return { plan, travel: { route: plan.route } };
   const checkSignatures = add.checkSignatures ?? true;
   const travel = await chooseRoute({ ...request, recursive, checkSignatures });
   return { plan: { ...plan, route: travel.route }, travel };
+}
+
+/** Found out by making the delta, and not sending it. */
+async function withDeltaSize({ source, destination }: CopyRequest, plan: Plan): Promise<Plan> {
+  const far = isDelta(destination) ? destination : isDelta(source) ? source : undefined;
+  return plan.missing.length === 0 ? plan : { ...plan, deltaSize: await far?.deltaSize(plan.missing) };
 }
 
 /** Has what is missing fetched by the destination, and brings `verdicts` up to date. */
@@ -174,10 +203,12 @@ async function run(
     missing = arrived.rest;
   }
   const directBytes = sumBytes(outcomes);
-  const items = await itemsFor(source, destination, missing, closure, realisations, signal);
-  for await (const outcome of destination.add(items, add)) tell(outcome);
+  const items = (wanted: readonly PathInfo[]): Promise<AsyncIterable<Item>> =>
+    itemsFor(source, destination, wanted, closure, realisations, signal);
+  for await (const outcome of addMissing({ source, destination, missing, items, add, onEvent })) tell(outcome);
   throwFailure(outcomes);
-  return { plan, outcomes, bytes: sumBytes(outcomes), directBytes };
+  const deltas = new Map([source, destination].flatMap((store) => (isDelta(store) ? [...store.deltaReports()] : [])));
+  return { plan, outcomes, bytes: sumBytes(outcomes), directBytes, deltas };
 }
 
 function sumBytes(outcomes: readonly Outcome[]): number {

@@ -5,7 +5,7 @@ import { NarrowError } from '../errors.ts';
 import type { PathInfo } from '../model/path-info.ts';
 import { isContentAddressed } from '../model/path-info.ts';
 import type { StoreDir, StorePath } from '../model/store-path.ts';
-import type { Verdict } from '../store/store.ts';
+import type { Meeting, Verdict } from '../store/store.ts';
 import type { Route } from './route.ts';
 
 export interface Refusal {
@@ -38,10 +38,14 @@ export interface Plan {
   /** In a dry run, of the missing: what the destination's caches say they have; undefined when that cannot be told. */
   readonly substitutable: readonly StorePath[] | undefined;
   readonly route: Route;
+  /** Whether there is a narrow at the other end, and paths go as deltas; undefined where none could be. */
+  readonly met: Meeting | undefined;
+  /** In a dry run with a narrow at the other end: bytes of the delta. */
+  readonly deltaSize: number | undefined;
 }
 
 /** What is known of a copy beside its paths. */
-export type PlanMore = Partial<Pick<Plan, 'substituted' | 'substitutable' | 'route'>>;
+export type PlanMore = Partial<Pick<Plan, 'substituted' | 'substitutable' | 'route' | 'met' | 'deltaSize'>>;
 
 /** Sorts the closure (references first) by the destination's verdicts. */
 export function makePlan(
@@ -75,6 +79,8 @@ export function makePlan(
     fileSize: known ? missing.reduce((sum, i) => sum + i.file!.size!, 0) : undefined,
     substituted: [],
     substitutable: [],
+    met: undefined,
+    deltaSize: undefined,
     route: { kind: 'plain' },
     ...more,
   };

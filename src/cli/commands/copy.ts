@@ -21,6 +21,7 @@ import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
 import { pathArguments, repeat, resolvePaths, trustOptions } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
+import { deltaJson, deltaLines } from '../output/deltas.ts';
 import { planLines, preflightLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
 
@@ -117,7 +118,7 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
   progress.stop();
   const run = { ...result, bytesRead, seconds: (performance.now() - started) / 1000 };
   if (options.json) await context.out(JSON.stringify(resultJson(run, source, dryRun)));
-  else if (!dryRun) context.say(summary(run, source));
+  else if (!dryRun) for (const line of [summary(run, source), ...deltaLines(run.deltas, run.plan)]) context.say(line);
   if (result.plan.differs.length > 0 || (dryRun && result.findings.some((f) => f.level === 'error')))
     context.status = 3;
 }
@@ -189,12 +190,13 @@ function rootMaker(
   };
 }
 
-function summary({ plan, outcomes, bytes, directBytes, bytesRead, seconds }: CopyRun, source: Store): string {
+function summary({ plan, outcomes, bytes, directBytes, bytesRead, seconds, deltas }: CopyRun, source: Store): string {
   const added = outcomes.filter((o) => o.status === 'added').length;
   const fetched = plan.substituted.length > 0 ? `, ${plan.substituted.length} came from its own caches` : '';
   const signed = plan.toSign.length > 0 ? `, signatures added to ${plan.toSign.length}` : '';
   if (added === 0) return `${nothingToDo(plan)}${fetched}${signed}`;
   const done = `copied ${count(added, 'path')} in ${seconds.toFixed(1)} s`;
+  if (deltas.size > 0) return `${done}${fetched}${signed}`;
   const read = `${formatBytes(bytesRead)} read (${formatBytes(bytesRead / seconds)}/s)`;
   if (directBytes === 0) return `${done}: ${read}, ${formatBytes(bytes)} written${fetched}${signed}`;
   const here = bytesRead > 0 ? `, ${formatBytes(bytes - directBytes)} through here` : '';
@@ -208,7 +210,7 @@ function nothingToDo({ valid, total }: Plan): string {
 }
 
 function resultJson(
-  { plan, findings, outcomes, bytes, directBytes, bytesRead, seconds }: CopyRun,
+  { plan, findings, outcomes, bytes, directBytes, bytesRead, seconds, deltas }: CopyRun,
   source: Store,
   dryRun: boolean,
 ): Record<string, unknown> {
@@ -228,12 +230,15 @@ function resultJson(
       substituted: plan.substituted.map(full),
       substitutable: dryRun ? plan.substitutable?.map(full) : undefined,
       route: plan.route,
+      met: plan.met,
+      deltaSize: plan.deltaSize,
     },
     preflight: findings,
     copied: outcomes.filter((o) => o.status === 'added').map((o) => ({ path: full(o.path), bytes: o.bytes })),
     bytes,
     bytesRead,
     directBytes,
+    deltas: deltas.size === 0 ? undefined : deltaJson(deltas, full),
     seconds: Math.round(seconds * 1000) / 1000,
   };
 }

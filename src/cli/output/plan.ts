@@ -5,6 +5,7 @@ import { groupedByReason } from '../../transfer/plan.ts';
 import type { Plan, Refusal } from '../../transfer/plan.ts';
 import type { Finding } from '../../transfer/preflight.ts';
 import type { Route } from '../../transfer/route.ts';
+import { meetingLines } from './deltas.ts';
 import { count, formatBytes } from './human.ts';
 
 /** The plan's lines. What is refused stands in the error that follows, unless nothing follows (`dryRun`). */
@@ -15,7 +16,7 @@ export function planLines(
   dryRun: boolean,
 ): string[] {
   const lines = [`from ${source.url} to ${destination.url}:`, `  ${numbers(plan)}`];
-  lines.push(...routeLines(plan.route, source.url, destination.url));
+  lines.push(...routeLines(plan.route, source.url, destination.url), ...meetingLines(plan));
   if (dryRun) lines.push(...cacheLines(plan));
   if (plan.unsigned > 0 && !destination.abilities.signs)
     lines.push(`  ${count(plan.unsigned, 'path')} without a signature`);

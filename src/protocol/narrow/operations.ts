@@ -149,8 +149,15 @@ export interface NarrowTable {
   readonly describe: NarrowOperation<{ roots: readonly StorePath[] }, Uint8Array>;
   /** Infos of paths that may come, packed against the closures of `bases`; holds them. */
   readonly survey: NarrowOperation<
-    { bases: readonly StorePath[]; checkSignatures: boolean; infos: Uint8Array },
-    readonly NumberedStanding[]
+    {
+      bases: readonly StorePath[];
+      checkSignatures: boolean;
+      infos: Uint8Array;
+      /** Eight bytes over the signatures that the client has for paths of the base closures; empty: none. */
+      signatures: Uint8Array;
+    },
+    /** `sameSignatures`: those paths have the same ones here. */
+    { standings: readonly NumberedStanding[]; sameSignatures: boolean }
   >;
   /** Digests of the files that bases of surveyed paths come to once translated, packed. */
   readonly digest: NarrowOperation<Numbered, Uint8Array>;
@@ -178,6 +185,8 @@ export interface NarrowTable {
     { roots: readonly StorePath[]; candidates: readonly Candidate[]; tools: readonly string[] },
     { bases: readonly StorePath[]; infos: Uint8Array }
   >;
+  /** Bytes of the delta of paths that were told of, which is made and not sent. */
+  readonly estimate: NarrowOperation<Numbered, number>;
   /** The delta of paths that were told of comes before the reply. */
   readonly send: NarrowOperation<Numbered & { readonly whole: readonly number[] }, void>;
 }
@@ -188,8 +197,8 @@ export const narrowOperations: NarrowTable = {
   survey: row(
     3,
     'Survey',
-    fields({ bases: pathSet, checkSignatures: flag, infos: blob }),
-    list(fields({ number: u64, standing })),
+    fields({ bases: pathSet, checkSignatures: flag, infos: blob, signatures: blob }),
+    fields({ standings: list(fields({ number: u64, standing })), sameSignatures: flag }),
   ),
   digest: row(4, 'Digest', fields({ numbers: indices }), blob),
   rebuild: row(
@@ -210,7 +219,8 @@ export const narrowOperations: NarrowTable = {
     fields({ roots: pathSet, candidates: list(candidate), tools: list(text) }),
     fields({ bases: pathSet, infos: blob }),
   ),
-  send: row(12, 'Send', fields({ numbers: indices, whole: indices }), nothing, { answer: 'frames' }),
+  estimate: row(12, 'Estimate', fields({ numbers: indices }), u64),
+  send: row(13, 'Send', fields({ numbers: indices, whole: indices }), nothing, { answer: 'frames' }),
 };
 
 /** Rows by number. */

@@ -61,7 +61,7 @@ async function serveOne(
   let out = new ByteWriter();
   try {
     if (!handler) throw new NarrowError('refused', `${op.name} is not allowed here`);
-    const answer = await handler(request, body ?? [], async (chunk) => frames?.write(chunk));
+    const answer = await handler(request, body ? unclosed(body) : [], async (chunk) => frames?.write(chunk));
     putAnswer(out, op.reply, answer, peer);
   } catch (error) {
     // without what was written of an answer
@@ -73,4 +73,9 @@ async function serveOne(
   await frames?.end();
   await output.write(out.take());
   await output.flush();
+}
+
+/** The same source, which goes on where it was left. */
+function unclosed(source: AsyncGenerator<Uint8Array, void, undefined>): ByteSource {
+  return { [Symbol.asyncIterator]: () => ({ next: () => source.next() }) };
 }

@@ -6,6 +6,7 @@ import type { Store } from '../store.ts';
 /** `store` with the members of `ours` in place of its own. */
 export function forward<S extends Store>(store: S, ours: Partial<Store>): S {
   return new Proxy(store, {
+    has: (target, key) => Object.hasOwn(ours, key) || Reflect.has(target, key),
     get(target, key) {
       if (Object.hasOwn(ours, key)) return ours[key as keyof Store];
       const value: unknown = Reflect.get(target, key, target);

@@ -1,0 +1,48 @@
+// narrow stdio: this machine's store for a narrow on another, over standard input and output. Started by ssh.
+
+import type { Command } from 'commander';
+import { NarrowError } from '../../errors.ts';
+import { serveNarrow } from '../../protocol/narrow/server.ts';
+import { FarContext } from '../../store/narrow/far-context.ts';
+import { farSide } from '../../store/narrow/far-side.ts';
+import { openStore, openWritable } from '../../store/open.ts';
+import { standardStreams } from '../../transport/standard-streams.ts';
+import type { Context } from '../context.ts';
+import { openContext } from '../context.ts';
+import { version } from '../version.ts';
+
+interface StdioOptions {
+  readonly store: string;
+  readonly readOnly?: boolean;
+}
+
+export function define(command: Command, context: Context): void {
+  command
+    .description(
+      'Speak for a store of this machine with a narrow on another one. ssh starts it: `narrow copy --to ssh://HOST` runs ' +
+        '`narrow stdio` there when it is on the PATH.',
+    )
+    .option('--store <url>', 'the store that is spoken for', 'auto')
+    .option('--read-only', 'let nothing be added')
+    .addHelpText('after', examples)
+    .action((options: StdioOptions) => runStdio(options, context));
+}
+
+const examples = `
+As a forced command of a key in ~/.ssh/authorized_keys, so that the key is good for nothing else:
+  command="narrow stdio --read-only",restrict ssh-ed25519 AAAA…`;
+
+async function runStdio(options: StdioOptions, context: Context): Promise<void> {
+  if (process.stdin.isTTY)
+    throw new NarrowError('usage', 'standard input is a terminal, and there another narrow is expected', {
+      hint: 'ssh starts this command by itself: narrow copy --to ssh://HOST PATH',
+    });
+  const open = openContext(context);
+  await using store = await openStore(options.store, open);
+  await using destination = options.readOnly ? undefined : await openWritable(options.store, open);
+  const { trustedKeys } = open;
+  await using far = new FarContext({ store, destination, trustedKeys, signal: context.signal });
+  await using client = standardStreams('the client');
+  const greeting = { software: `narrow ${version()}`, storeDir: store.storeDir, features: [] };
+  await serveNarrow(client, greeting, farSide(far));
+}

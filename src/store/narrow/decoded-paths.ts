@@ -1,0 +1,101 @@
+// Paths out of a delta, which come in its order, for readers that want them in theirs: what is passed over is put aside.
+
+import { NarrowError } from '../../errors.ts';
+import type { DecodedPath, PathReport } from '../../delta/stream.ts';
+import { Spool } from '../../fs/spool.ts';
+import type { OpenNar } from '../store.ts';
+import type { NumberedTarget } from './rebuilding.ts';
+
+type Decoded = DecodedPath<NumberedTarget>;
+
+/** Disposes of `with` when it is disposed itself. */
+export class DecodedPaths implements AsyncDisposable {
+  readonly #paths: AsyncGenerator<Decoded, void>;
+  readonly #with: AsyncDisposable;
+  readonly #onReport: (target: NumberedTarget, report: PathReport) => void;
+  /** Passed over, by number. */
+  readonly #aside = new Map<number, { readonly spool: Spool; readonly failure: unknown }>();
+  /** Readers take turns. */
+  #turn: Promise<void> = Promise.resolve();
+
+  constructor(
+    paths: AsyncGenerator<Decoded, void>,
+    together: AsyncDisposable,
+    onReport: (target: NumberedTarget, report: PathReport) => void = () => {},
+  ) {
+    this.#onReport = onReport;
+    this.#paths = paths;
+    this.#with = together;
+  }
+
+  /** For whoever adds the path. */
+  open(number: number): Promise<OpenNar> {
+    return Promise.resolve({ encoding: 'none', bytes: this.take(number) });
+  }
+
+  /** The NAR of a path; once. Throws what keeps it from being rebuilt. */
+  async *take(number: number): AsyncGenerator<Uint8Array, void, undefined> {
+    const before = this.#turn;
+    const done = Promise.withResolvers<void>();
+    this.#turn = done.promise;
+    await before;
+    try {
+      yield* this.#aside.has(number) ? this.#fromAside(number) : this.#forward(number);
+    } finally {
+      done.resolve();
+    }
+  }
+
+  /** Reads to the end of the delta, so that the connection that it comes over is free again. */
+  async finish(): Promise<void> {
+    await this.#turn;
+    while ((await this.#paths.next()).done !== true);
+  }
+
+  async *#forward(number: number): AsyncGenerator<Uint8Array, void, undefined> {
+    for (let next = await this.#paths.next(); next.done !== true; next = await this.#paths.next()) {
+      const { target } = next.value;
+      if (target.number === number) yield* rebuilt(next.value);
+      else await this.#putAside(next.value);
+      this.#onReport(target, next.value.report());
+      if (target.number === number) return;
+    }
+    throw new NarrowError('unavailable', 'the delta ended before this path');
+  }
+
+  async #putAside(path: Decoded): Promise<void> {
+    const { target } = path;
+    const spool = new Spool();
+    try {
+      for await (const chunk of rebuilt(path)) await spool.write(chunk);
+      this.#aside.set(target.number, { spool, failure: undefined });
+    } catch (failure) {
+      this.#aside.set(target.number, { spool, failure });
+    }
+  }
+
+  async *#fromAside(number: number): AsyncGenerator<Uint8Array, void, undefined> {
+    const { spool, failure } = this.#aside.get(number)!;
+    if (failure !== undefined) throw failure;
+    yield* spool.read();
+    this.#aside.delete(number);
+    await spool[Symbol.asyncDispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#paths.return();
+    await this.#with[Symbol.asyncDispose]();
+    await Promise.all([...this.#aside.values()].map(({ spool }) => spool[Symbol.asyncDispose]()));
+  }
+}
+
+/** What comes out of the bases. Whatever is wrong with these, the path is not what it should be: `integrity`. */
+async function* rebuilt({ target, nar }: Decoded): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* nar;
+  } catch (cause) {
+    if (!(cause instanceof NarrowError) || !['io', 'missing', 'refused'].includes(cause.code)) throw cause;
+    const why = `${target.name} cannot be rebuilt: ${cause.message}`;
+    throw new NarrowError('integrity', why, { cause, data: { path: target.name } });
+  }
+}

@@ -49,12 +49,15 @@ const plan = {
   differs: [],
   refused: [],
   unsigned: 'number',
+  substituted: [],
+  route: { kind: 'string' },
   narSize: 'number',
 };
 const result = {
   copied: [{ path: 'string', bytes: 'number' }],
   bytes: 'number',
   bytesRead: 'number',
+  directBytes: 'number',
   seconds: 'number',
 };
 

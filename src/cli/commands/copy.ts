@@ -117,7 +117,7 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
   });
   progress.stop();
   const run = { ...result, bytesRead, seconds: (performance.now() - started) / 1000 };
-  if (options.json) await context.out(JSON.stringify(resultJson(run, source, dryRun)));
+  if (options.json) await context.out(JSON.stringify(resultJson(run, source, options)));
   else if (!dryRun) for (const line of [summary(run, source), ...deltaLines(run.deltas, run.plan)]) context.say(line);
   if (result.plan.differs.length > 0 || (dryRun && result.findings.some((f) => f.level === 'error')))
     context.status = 3;
@@ -212,7 +212,7 @@ function nothingToDo({ valid, total }: Plan): string {
 function resultJson(
   { plan, findings, outcomes, bytes, directBytes, bytesRead, seconds, deltas }: CopyRun,
   source: Store,
-  dryRun: boolean,
+  { dryRun = false, substituteOnDestination }: CopyOptions,
 ): Record<string, unknown> {
   const full = (path: StorePath): string => printStorePath(source.storeDir, path);
   return {
@@ -228,7 +228,7 @@ function resultJson(
       narSize: plan.narSize,
       fileSize: plan.fileSize,
       substituted: plan.substituted.map(full),
-      substitutable: dryRun ? plan.substitutable?.map(full) : undefined,
+      substitutable: dryRun && substituteOnDestination ? plan.substitutable?.map(full) : undefined,
       route: plan.route,
       met: plan.met,
       deltaSize: plan.deltaSize,

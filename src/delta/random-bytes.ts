@@ -12,11 +12,15 @@ export function inMemory(bytes: Uint8Array): RandomBytes {
   return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
 }
 
-/** A copy of a range of a file. Read piece by piece, so that the file's own buffer stays small. */
+/** A copy of a range of a file. */
 export function copyOf(file: RandomBytes, offset: number, length: number): Buffer {
-  const copy = Buffer.allocUnsafeSlow(length);
-  for (let done = 0; done < length; done += piece)
-    copy.set(file.read(offset + done, Math.min(piece, length - done)), done);
+  return copyInto(Buffer.allocUnsafeSlow(length), file, offset);
+}
+
+/** Fills `copy` from a place on. Read piece by piece, so that the file's own buffer stays small. */
+export function copyInto(copy: Buffer, file: RandomBytes, offset: number): Buffer {
+  for (let done = 0; done < copy.length; done += piece)
+    copy.set(file.read(offset + done, Math.min(piece, copy.length - done)), done);
   return copy;
 }
 

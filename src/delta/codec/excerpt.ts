@@ -4,8 +4,15 @@
 import type { RandomBytes } from '../random-bytes.ts';
 import type { Landmarks } from './landmarks.ts';
 import { Runs } from './runs.ts';
+import type { Scratch } from './scratch.ts';
 
 const block = 1 << 16;
+
+/** A stretch of an old file. */
+export interface Piece {
+  readonly start: number;
+  readonly end: number;
+}
 
 /** Old bytes to be searched, and where they stand in the old file. */
 export class Excerpt {
@@ -14,8 +21,8 @@ export class Excerpt {
   readonly #begin: readonly number[];
   readonly #old: readonly number[];
 
-  constructor(old: RandomBytes, pieces: readonly { readonly start: number; readonly end: number }[]) {
-    this.bytes = Buffer.allocUnsafe(pieces.reduce((sum, { start, end }) => sum + end - start, 0));
+  constructor(old: RandomBytes, pieces: readonly Piece[], scratch: Scratch) {
+    this.bytes = scratch.take(pieces.reduce((sum, { start, end }) => sum + end - start, 0));
     const begin: number[] = [];
     let size = 0;
     for (const { start, end } of pieces) {
@@ -67,16 +74,16 @@ export class Excerpt {
 }
 
 /**
- * The excerpt for a window: the blocks that hold most landmarks of `fresh`, with their neighbours, and those around
+ * What a window's excerpt is made of: the blocks that hold most landmarks of `fresh`, with their neighbours, and those around
  * `expected`, `limit` bytes in all.
  */
-export function excerptFor(
+export function piecesFor(
   old: RandomBytes,
   landmarks: Landmarks,
   fresh: Buffer,
   expected: number,
   limit: number,
-): Excerpt {
+): Piece[] {
   const count = Math.ceil(old.size / block);
   const hits = new Uint32Array(count);
   landmarks.visit(fresh, (place) => {
@@ -99,7 +106,7 @@ export function excerptFor(
   }
   const around = Math.floor(expected / block);
   for (let i = -1; i <= Math.ceil(fresh.length / block); i++) choose(around + i);
-  return new Excerpt(old, piecesOf(chosen, old.size));
+  return piecesOf(chosen, old.size);
 }
 
 function piecesOf(chosen: Uint8Array, size: number): { start: number; end: number }[] {

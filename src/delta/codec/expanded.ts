@@ -85,7 +85,12 @@ export function* decodeExpanded(
   const length = first.varint(column.head);
   if (length > most)
     throw formatError('an expanded file that is too long', {}, { expected: `at most ${most}`, got: `${length}` });
-  const bytes = Buffer.concat([...decodePlain(inMemory(oldExpanded), length, first, next, options)], length);
+  const bytes = Buffer.allocUnsafe(length);
+  let made = 0;
+  for (const chunk of decodePlain(inMemory(oldExpanded), length, first, next, options)) {
+    bytes.set(chunk, made);
+    made += chunk.length;
+  }
   const packed = form.pack(bytes, size);
   if (packed?.length !== size)
     throw formatError('an expanded file that does not pack', {}, { expected: `${size} bytes` });

@@ -29,18 +29,23 @@ export const columnCount = 9;
 export type Level = 'fast' | 'best';
 
 /** Bytes of a fresh file that are handled at once. */
-export const windowSize: number = 16 * 1024 * 1024;
+export const windowSize: number = 8 * 1024 * 1024;
 
-/** Old bytes that are searched at once. */
+/** Old files up to this size are searched as a whole, bigger ones by excerpts. */
 export function searchedSize(level: Level): number {
   return (level === 'fast' ? 32 : 64) * 1024 * 1024;
+}
+
+/** Bytes of an excerpt that a window is searched in. */
+export function excerptSize(level: Level): number {
+  return (level === 'fast' ? 16 : 32) * 1024 * 1024;
 }
 
 /** What may be set for a file. */
 export interface CodecOptions {
   /** Bytes of a window; windowSize where absent. Both sides must agree. */
   readonly window?: number;
-  /** Old bytes that are searched at once; searchedSize where absent. The encoder's own affair. */
+  /** Old files up to this size are searched as a whole; searchedSize where absent. The encoder's own affair. */
   readonly searched?: number;
 }
 

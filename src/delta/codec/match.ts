@@ -38,7 +38,9 @@ interface Search {
 
 /** The index that matchBytes searches for all fresh bytes of a file. */
 export function indexOf(old: Buffer, effort: Effort): SeedIndex {
-  return new SeedIndex(old, 0, old.length, effort.seed, effort.step);
+  const index = new SeedIndex(effort.seed, effort.step);
+  index.load(old, 0, old.length);
+  return index;
 }
 
 /** The runs of `fresh` that `old` gives; `expected` is where in the old bytes the first is likely to begin. */
@@ -149,12 +151,13 @@ function overlap({ old, fresh }: Search, runs: Runs, oldAt: number, freshAt: num
 /** Searches the gaps between runs, each in the old bytes around its neighbours. */
 function fillGaps(old: Buffer, fresh: Buffer, runs: Runs, seed: number, expected: number): Runs {
   const filled = new Runs();
+  const search: Search = { old, fresh, index: new SeedIndex(seed, 1), tries: 8, least: 20 };
   let covered = 0;
   let oldEnd = expected;
   for (let i = 0; i <= runs.count; i++) {
     const begin = i < runs.count ? runs.fresh[i]! : fresh.length;
     const next = i < runs.count ? runs.old[i]! : old.length;
-    if (begin - covered >= seed) fillGap(old, fresh, [covered, begin], [oldEnd, next], seed, filled);
+    if (begin - covered >= seed) fillGap(search, [covered, begin], [oldEnd, next], filled);
     if (i === runs.count) break;
     filled.push(begin, next, runs.length[i]!);
     covered = begin + runs.length[i]!;
@@ -163,22 +166,16 @@ function fillGaps(old: Buffer, fresh: Buffer, runs: Runs, seed: number, expected
   return filled;
 }
 
-function fillGap(
-  old: Buffer,
-  fresh: Buffer,
-  [start, end]: readonly [number, number],
-  [before, after]: readonly [number, number],
-  seed: number,
-  runs: Runs,
-): void {
-  const size = end - start;
-  const reach = 2 * size + 256;
-  const whole = after > before && after - before <= reach;
-  const ranges: [number, number][] = whole ? [[before - 64, after + 64]] : [[before - 128, before + reach]];
-  for (const [low, high] of ranges) {
-    const index = new SeedIndex(old, Math.max(0, low), Math.min(old.length, high), seed, 1);
-    searchRange({ old, fresh, index, tries: 8, least: 20 }, start, end, before - start, runs);
-  }
+type Range = readonly [start: number, end: number];
+
+/** `range`: the gap; `around`: where in the old bytes the run before it ends and the one behind it begins. */
+function fillGap(search: Search, [start, end]: Range, [before, after]: Range, runs: Runs): void {
+  const { old, index } = search;
+  const reach = 2 * (end - start) + 256;
+  const [low, high] =
+    after > before && after - before <= reach ? [before - 64, after + 64] : [before - 128, before + reach];
+  index.load(old, Math.max(0, low), Math.min(old.length, high));
+  searchRange(search, start, end, before - start, runs);
 }
 
 function viewOf(bytes: Buffer): DataView {

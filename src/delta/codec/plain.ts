@@ -1,15 +1,17 @@
 // Files of any kind: each window of the fresh file has runs of its own.
 
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
-import { copyOf, type RandomBytes } from '../random-bytes.ts';
-import { excerptFor } from './excerpt.ts';
+import { copyInto, copyOf, type RandomBytes } from '../random-bytes.ts';
+import { Excerpt, piecesFor } from './excerpt.ts';
 import { Landmarks } from './landmarks.ts';
-import { type CodecOptions, type Level, searchedSize, windowSize } from './layout.ts';
+import { type CodecOptions, type Level, excerptSize, searchedSize, windowSize } from './layout.ts';
 import { readLiterals, writeLiterals } from './literals.ts';
 import { effortOf, indexOf, matchBytes } from './match.ts';
 import { applyPatches, writePatches } from './patches.ts';
 import { expectedAfter, readRuns, writeRuns } from './runs-columns.ts';
 import type { Runs } from './runs.ts';
+import { Scratch } from './scratch.ts';
+import { SeedIndex } from './seeds.ts';
 import { copyParts, partsOf } from './window.ts';
 
 /** Writes the windows of `fresh`. */
@@ -21,15 +23,16 @@ export function* encodePlain(
   options: CodecOptions,
 ): Generator<void, void> {
   const search = searcherOf(old, level, options.searched ?? searchedSize(level));
+  const [freshScratch, madeScratch] = [new Scratch(), new Scratch()];
   let expected = 0;
   let at = 0;
   do {
     const size = Math.min(options.window ?? windowSize, fresh.size - at);
-    const bytes = copyOf(fresh, at, size);
+    const bytes = copyInto(freshScratch.take(size), fresh, at);
     const runs = search(bytes, expected);
     writeRuns(out, runs, expected);
     const parts = partsOf(runs, 0, size);
-    const made = Buffer.alloc(size);
+    const made = madeScratch.take(size);
     copyParts(made, parts, old);
     writeLiterals(out, bytes, parts);
     writePatches(out, made, bytes, parts);
@@ -51,9 +54,12 @@ function searcherOf(old: RandomBytes, level: Level, limit: number): Searcher {
     return (fresh, expected) => matchBytes(bytes, index, fresh, effort, expected);
   }
   const landmarks = new Landmarks(old);
+  const scratch = new Scratch();
+  const index = new SeedIndex(effort.seed, effort.step);
   return (fresh, expected) => {
-    const excerpt = excerptFor(old, landmarks, fresh, expected, limit);
-    const index = indexOf(excerpt.bytes, effort);
+    const pieces = piecesFor(old, landmarks, fresh, expected, Math.min(limit, excerptSize(level)));
+    const excerpt = new Excerpt(old, pieces, scratch);
+    index.load(excerpt.bytes, 0, excerpt.bytes.length);
     return excerpt.restore(matchBytes(excerpt.bytes, index, fresh, effort, excerpt.placeOf(expected)));
   };
 }
@@ -66,6 +72,7 @@ export function* decodePlain(
   next: () => ColumnReader,
   options: CodecOptions,
 ): Generator<Uint8Array, void> {
+  const scratch = new Scratch();
   let expected = 0;
   let at = 0;
   do {
@@ -73,7 +80,7 @@ export function* decodePlain(
     const length = Math.min(options.window ?? windowSize, size - at);
     const runs = readRuns(input, expected, length, old.size);
     const parts = partsOf(runs, 0, length);
-    const made = Buffer.allocUnsafe(length);
+    const made = scratch.take(length);
     copyParts(made, parts, old);
     readLiterals(input, made, parts);
     applyPatches(input, made, parts);

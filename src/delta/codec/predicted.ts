@@ -2,7 +2,7 @@
 // place went.
 
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
-import { copyOf, type RandomBytes } from '../random-bytes.ts';
+import { copyInto, type RandomBytes } from '../random-bytes.ts';
 import type { Fields } from '../elf/field-list.ts';
 import type { ElfImage } from '../elf/image.ts';
 import { type CodecOptions, windowSize } from './layout.ts';
@@ -12,6 +12,7 @@ import { applyPatches, writePatches } from './patches.ts';
 import { Predictor } from './predictor.ts';
 import { readRuns, writeRuns } from './runs-columns.ts';
 import type { Runs } from './runs.ts';
+import { Scratch } from './scratch.ts';
 import { copyParts, partsOf } from './window.ts';
 
 /** What both sides know before the first window. */
@@ -37,12 +38,13 @@ export function* encodePredicted(
   writeRuns(out, runs, start);
   const predictor = new Predictor(ground, runs);
   const mends = new MendWriter(out, freshImage);
+  const [freshScratch, madeScratch] = [new Scratch(), new Scratch()];
   let at = start;
   do {
     const size = Math.min(options.window ?? windowSize, fresh.size - at);
-    const bytes = copyOf(fresh, at, size);
+    const bytes = copyInto(freshScratch.take(size), fresh, at);
     const parts = partsOf(runs, at - start, at - start + size);
-    const made = Buffer.alloc(size);
+    const made = madeScratch.take(size);
     copyParts(made, parts, old);
     mends.begin(bytes);
     for (const part of parts) predictor.predict(made, part, at, mends);
@@ -65,12 +67,13 @@ export function* decodePredicted(
   const { old, start } = ground;
   const runs = readRuns(first, start, size - start, old.size);
   const predictor = new Predictor(ground, runs);
+  const scratch = new Scratch();
   let at = start;
   do {
     const input = at === start ? first : next();
     const length = Math.min(options.window ?? windowSize, size - at);
     const parts = partsOf(runs, at - start, at - start + length);
-    const made = Buffer.allocUnsafe(length);
+    const made = scratch.take(length);
     copyParts(made, parts, old);
     const mends = new MendReader(input);
     for (const part of parts) predictor.predict(made, part, at, mends);

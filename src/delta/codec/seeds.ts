@@ -4,22 +4,27 @@
 export class SeedIndex {
   readonly length: number;
   readonly step: number;
-  readonly #first: number;
-  readonly #shift: number;
+  #first = 0;
+  #shift = 26;
   /** Of each hash, 1 + the number of the last place with it. */
-  readonly #head: Int32Array;
+  #head: Int32Array = new Int32Array(64);
   /** Of each place, what its hash's head was before. */
-  readonly #previous: Int32Array;
+  #previous: Int32Array = new Int32Array(0);
 
-  constructor(bytes: Uint8Array, start: number, end: number, length: number, step: number) {
+  constructor(length: number, step: number) {
     this.length = length;
     this.step = step;
-    this.#first = Math.ceil(start / step);
-    const places = Math.max(0, Math.floor((end - length) / step) + 1 - this.#first);
+  }
+
+  /** Takes up bytes from `start` to `end` instead of all it held. */
+  load(bytes: Uint8Array, start: number, end: number): void {
+    this.#first = Math.ceil(start / this.step);
+    const places = Math.max(0, Math.floor((end - this.length) / this.step) + 1 - this.#first);
     const bits = Math.min(24, Math.max(6, 32 - Math.clz32(places)));
     this.#shift = 32 - bits;
-    this.#head = new Int32Array(1 << bits);
-    this.#previous = new Int32Array(places);
+    if (this.#head.length < 1 << bits) this.#head = new Int32Array(1 << bits);
+    else this.#head.fill(0, 0, 1 << bits);
+    if (this.#previous.length < places) this.#previous = new Int32Array(places);
     this.#fill(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), places);
   }
 

@@ -39,7 +39,7 @@ test('a big file with few changes costs few bytes, an equal one next to none', (
     const changed = throughCodec(old, fresh, { level, window: size * 0.8, cut: true });
     assert.ok(changed.bytes.equals(fresh));
     assert.ok(changed.size <= 60, `${level}: ${changed.size} bytes`);
-    assert.ok(throughCodec(old, old, { level }).size <= 20);
+    assert.ok(throughCodec(old, old, { level }).size <= 30);
   }
 });
 

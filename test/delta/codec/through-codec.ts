@@ -37,7 +37,8 @@ export function decoded(old: Buffer, size: number, batches: Uint8Array[][], sett
   const readers = batches.map((columns) => new ColumnReader(columns));
   let asked = 0;
   const next = (): ColumnReader => readers[settings.cut === true ? asked++ : 0]!;
-  const chunks = [...decodeFile(lent(old), size, next, settings)].map((chunk) => Buffer.from(chunk));
+  const chunks: Buffer[] = [];
+  for (const chunk of decodeFile(lent(old), size, next, settings)) chunks.push(Buffer.from(chunk));
   for (const reader of readers) reader.expectEnd();
   return Buffer.concat(chunks);
 }

@@ -1,19 +1,20 @@
 // `ssh-ng://[user@]host[:port]`: another machine's store through `nix-daemon --stdio` there. It is asked what the daemon
 // of this machine would be; what it trusts is its own affair.
 
-import type { StorePath } from '../model/store-path.ts';
+import type { StoreDir, StorePath } from '../model/store-path.ts';
+import { parseStorePath, printStorePath } from '../model/store-path.ts';
 import type { HostedStore, Machine } from './machine.ts';
 import type { RemoteContext } from './remote/context.ts';
 import { remoteStoreDir } from './remote/context.ts';
 import { RemoteRoots } from './remote/remote-roots.ts';
 import type { SshPlace } from './remote/ssh-connection.ts';
-import { explainGreeting, sshPlace } from './remote/ssh-connection.ts';
+import { explainGreeting, siblingProgram, sshPlace } from './remote/ssh-connection.ts';
 import { sshMachine } from './remote/ssh-machine.ts';
 import type { WorkerStoreOptions } from './remote/worker-store.ts';
 import { WorkerStore } from './remote/worker-store.ts';
 import type { RootedStore } from './store.ts';
 
-/** Opens the store; parameters as in Nix. Throws `usage`, `refused`, `unavailable`, `unsupported`, `format`. */
+/** Opens the store; parameters as in Nix. Throws `usage`, `refused`. The host is reached at the first question. */
 export async function openSshNgStore(
   place: string,
   params: URLSearchParams,
@@ -21,23 +22,33 @@ export async function openSshNgStore(
 ): Promise<SshNgStore> {
   const there = sshPlace('ssh-ng', place, params, context, 'nix-daemon');
   const { url, connection, program, store: remote, maxSessions } = there;
-  const store = new SshNgStore(there, {
+  return new SshNgStore(there, {
     url,
     storeDir: remoteStoreDir(params),
     abilities: { ranges: false, encodings: false, trusted: false, priority: 20 },
     context,
     connect: async () => connection.start([...program, ...remote, '--stdio']),
+    explain: (error) => explainGreeting(error, connection.host),
+    closure: (roots) => closureThere(there, remoteStoreDir(params), roots),
     maxLanes: maxSessions,
     shareLane: true,
     requireSignatures: undefined,
     assumedTrust: 'unknown',
   });
-  try {
-    return await store.connected();
-  } catch (error) {
-    await store[Symbol.asyncDispose]();
-    throw explainGreeting(error, connection.host);
-  }
+}
+
+/** Nix's own program tells closures beside the daemon, in one question. */
+async function closureThere(
+  place: SshPlace,
+  storeDir: StoreDir,
+  roots: readonly StorePath[],
+): Promise<readonly StorePath[]> {
+  const words = ['--query', '--requisites', ...roots.map((root) => printStorePath(storeDir, root))];
+  const said = await place.connection.runBeside([...siblingProgram(place, 'nix-store'), ...place.store, ...words]);
+  return said
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => parseStorePath(storeDir, line));
 }
 
 export class SshNgStore extends WorkerStore implements HostedStore, RootedStore {

@@ -31,6 +31,8 @@ export interface ChildOptions {
 
 /** How long a child may take to end after its input has, before it is told to. */
 const patience = 3000;
+/** A child that prints more than this many characters is ended. */
+const outputLimit = 64 * 1024 * 1024;
 
 /** Starts a child. What keeps it from starting is told when it is first read from. */
 export function startChild(options: ChildOptions): Duplex {
@@ -73,20 +75,32 @@ export function startChild(options: ChildOptions): Duplex {
   });
 }
 
-/** Runs a child that reads nothing to its end; what it prints is nobody's. Throws what `explain` makes of a status but 0. */
-export async function runChild(options: ChildOptions): Promise<void> {
+/** Runs a child that reads nothing to its end; what it printed. Throws what `explain` makes of a status but 0. */
+export async function runChild(options: ChildOptions): Promise<string> {
   const { argv, env = process.env, signal } = options;
   const [command, ...args] = argv;
   signal?.throwIfAborted();
-  const child = spawn(command!, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(command!, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const kill = (): void => {
+    child.kill('SIGTERM');
+    // a shared connection keeps them open for as long as the program there runs
+    child.stdout!.destroy();
+    child.stderr!.destroy();
+  };
+  const output: string[] = [];
+  let size = 0;
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    if ((size += text.length) > outputLimit) kill();
+    else output.push(text);
+  });
   const lines = new ErrorLines(child, options.onLine);
-  const kill = (): void => void child.kill('SIGTERM');
   signal?.addEventListener('abort', kill, { once: true });
   const end = await endOf(child).finally(() => signal?.removeEventListener('abort', kill));
   signal?.throwIfAborted();
   if ('error' in end) throw notStarted(command!, end.error);
   if (end.status !== 0) throw options.explain({ ...end, stderr: lines.claim() });
   lines.flush();
+  return output.join('');
 }
 
 type End = { readonly status: number | undefined; readonly signal: string | undefined } | { readonly error: Error };

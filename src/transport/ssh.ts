@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, lstatSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { ByteSource } from '../bytes/source.ts';
 import { NarrowError } from '../errors.ts';
 import type { Duplex } from '../protocol/duplex.ts';
 import { remoteError } from '../protocol/remote-error.ts';
@@ -49,6 +50,9 @@ export class SshHostConnection implements Disposable {
   readonly #options: SshOptions;
   readonly #args: readonly string[];
   readonly #direct: boolean;
+  readonly #established: PromiseWithResolvers<void> = Promise.withResolvers();
+  /** Ends what runs beside other sessions. */
+  readonly #closing = new AbortController();
   #keyDir: string | undefined;
   #lending: SshHostConnection | undefined;
 
@@ -127,12 +131,39 @@ export class SshHostConnection implements Disposable {
 
   /** Starts a program there; its input and output are the connection. */
   start(words: readonly string[]): Duplex {
-    return startChild(this.#child(words));
+    const duplex = startChild(this.#child(words));
+    return { ...duplex, input: this.#noticed(duplex.input) };
   }
 
-  /** Runs a program there to its end, in the home of its user. Throws when it cannot be run, or fails. */
-  run(words: readonly string[]): Promise<void> {
+  async *#noticed(input: ByteSource): AsyncGenerator<Uint8Array, void, undefined> {
+    for await (const chunk of input) {
+      this.#established.resolve();
+      yield chunk;
+    }
+  }
+
+  /** Runs a program there to its end, in the home of its user; what it printed. Throws when it cannot be run, or fails. */
+  run(words: readonly string[]): Promise<string> {
     return runChild(this.#child(words));
+  }
+
+  /** The same beside other sessions, as soon as it costs no login; nobody hears what it says on standard error. */
+  async runBeside(words: readonly string[]): Promise<string> {
+    if (!this.shared) throw new NarrowError('unsupported', `connections to ${this.host.host} are not shared`);
+    if (!this.#direct) await Promise.race([this.#established.promise, this.#master()]);
+    return runChild(this.#aside(this.#child(words)));
+  }
+
+  /** Resolves when there is a connection to share already, which may be another process's. */
+  async #master(): Promise<void> {
+    const argv = ['ssh', ...this.#args, '-O', 'check', '--', this.host.destination];
+    await runChild(this.#aside({ ...this.#child([]), argv })).catch(() => this.#established.promise);
+  }
+
+  #aside(options: ChildOptions): ChildOptions {
+    const closing = this.#closing.signal;
+    const signal = options.signal ? AbortSignal.any([options.signal, closing]) : closing;
+    return { ...options, onLine: undefined, signal };
   }
 
   #child(words: readonly string[]): ChildOptions {
@@ -176,6 +207,7 @@ export class SshHostConnection implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closing.abort();
     this.#lending?.[Symbol.dispose]();
     if (this.#keyDir !== undefined) rmSync(this.#keyDir, { recursive: true, force: true });
   }

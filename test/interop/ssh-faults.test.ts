@@ -1,5 +1,6 @@
 // What goes wrong while bytes move over ssh: one error, nothing half done, and the next run goes on.
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { closure } from '../lab/closures.ts';
@@ -37,3 +38,15 @@ for (const scheme of schemes) {
     assert.match(error, /No space left on device|disk is full/i);
   });
 }
+
+test('ssh-ng: a program that is asked for the closure beside the daemon, and hangs, holds nobody up', async () => {
+  const basic = await closure('basic');
+  await using lab = await start({ pi: {} }, basic);
+  await lab.seed('pi', basic.root, [basic.top]);
+  const bin = join(lab.root('pi'), 'root/bin');
+  mkdirSync(bin);
+  writeFileSync(join(bin, 'nix-store'), '#!/bin/sh\nexec sleep 1000\n', { mode: 0o755 });
+  writeFileSync(join(bin, 'nix-daemon'), '#!/bin/sh\nexec /usr/bin/nix-daemon "$@"\n', { mode: 0o755 });
+  const from = 'ssh-ng://pi?remote-program=/root/bin/nix-daemon';
+  assert.match(await copies(lab, ['--from', from, '--to', '/root/back', basic.top]), /copied 29 paths/);
+});

@@ -81,23 +81,27 @@ export class Relay implements AsyncDisposable {
     server.on('error', () => setTimeout(() => client.destroy(), delay));
     // SYN, SYN-ACK and ACK take three ways; then the server has a connection
     const established = performance.now() + 3 * delay;
-    this.#pipe(client, server, 'toServer', line, established);
-    this.#pipe(server, client, 'toClient', line, 0);
     const [host, port] = this.#options.to.split(/:(?=\d+$)/);
-    const connect = (): unknown =>
-      port === undefined ? server.connect(host ?? '') : server.connect(Number(port), host ?? '');
-    setTimeout(() => client.destroyed || connect(), Math.max(0, 3 * delay - 1));
+    const connect = (): void => {
+      if (client.destroyed) return;
+      if (port === undefined) server.connect(host ?? '');
+      else server.connect(Number(port), host ?? '');
+    };
+    const queue = new DueQueue();
+    // in the queue itself: by a timer beside it the first data could come before the connection, and end it
+    queue.add(established, connect);
+    this.#pipe(client, server, 'toServer', line, queue, established);
+    this.#pipe(server, client, 'toClient', line, new DueQueue(), 0);
   }
 
   /** What `from` sends reaches `to` a delay later, in order, no faster than the rate. */
-  #pipe(from: Socket, to: Socket, direction: Direction, line: Line, notBefore: number): void {
+  #pipe(from: Socket, to: Socket, direction: Direction, line: Line, queue: DueQueue, notBefore: number): void {
     const { delay = 0, rate = Infinity, cutAfter, cuts = Infinity } = this.#options;
     const limit = this.stats.connections <= cuts ? (cutAfter?.[direction] ?? Infinity) : Infinity;
     const window = Math.max(262_144, Number.isFinite(rate) ? (4 * rate * delay) / 1000 : 0);
     let pending = 0;
     let last = notBefore;
     let passed = 0;
-    const queue = new DueQueue();
     const after = (bytes: number, action: () => void): void => {
       const now = performance.now();
       this.#free[direction] = Math.max(now, this.#free[direction]) + (bytes / rate) * 1000;

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { closure, keyPair } from './closures.ts';
 import { startFaultServer } from './fault-server.ts';
 import type { Fault } from './fault-server.ts';
@@ -142,6 +143,15 @@ test('a relay delays, counts the turns, and limits the rate', async () => {
   const slow = await talk(narrow.port, 'x'.repeat(300_000));
   assert.equal(slow.received, 300_000);
   assert.ok(slow.milliseconds >= 280 && slow.milliseconds < 5000, `${slow.milliseconds} ms`);
+});
+
+test('a relay connects before it hands on what came meanwhile', async () => {
+  await using server = await echo();
+  for (const delay of [0, 5]) {
+    await using relay = await startRelay({ to: server.to, delay });
+    const talks = Array.from({ length: 60 }, (_, i) => setTimeout(i / 3).then(() => talk(relay.port, 'hello')));
+    for (const { received } of await Promise.all(talks)) assert.equal(received, 5);
+  }
 });
 
 test('a relay cuts after so many bytes, the first connections only', async () => {

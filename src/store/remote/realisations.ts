@@ -65,12 +65,13 @@ export async function daemonRealisations(
     return drv;
   };
   const hasher = new DerivationHasher(client.peer.storeDir, loadDrv);
-  const found: Realisation[] = [];
-  for (const info of candidates.filter((i) => valid.has(i.deriver))) {
-    const realisation = await realisationOf(client, hasher, info.path, info.deriver, await loadDrv(info.deriver));
-    if (realisation) found.push(realisation);
-  }
-  return found;
+  // together: one by one, each would be waited for twice
+  const found = await Promise.all(
+    candidates
+      .filter((i) => valid.has(i.deriver))
+      .map(async ({ path, deriver }) => realisationOf(client, hasher, path, deriver, await loadDrv(deriver))),
+  );
+  return found.filter((realisation) => realisation !== undefined);
 }
 
 async function realisationOf(

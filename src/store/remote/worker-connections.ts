@@ -16,6 +16,8 @@ export interface ConnectionsOptions {
   readonly context: RemoteContext;
   /** Opens a connection to the daemon. */
   readonly connect: () => Promise<Duplex>;
+  /** Says better what went wrong with a connection that is new. */
+  readonly explain?: ((error: unknown) => unknown) | undefined;
 }
 
 export class WorkerConnections implements AsyncDisposable {
@@ -23,6 +25,8 @@ export class WorkerConnections implements AsyncDisposable {
   readonly #held = new Set<StorePath>();
   readonly #clients = new Set<WorkerClient>();
   #main: Promise<WorkerClient> | undefined;
+  /** It, once it is there. */
+  #open: WorkerClient | undefined;
   #disposed = false;
 
   constructor(options: ConnectionsOptions) {
@@ -37,13 +41,14 @@ export class WorkerConnections implements AsyncDisposable {
 
   /** Another one is to ask from now on; what this one holds is held until the end. */
   renew(): void {
-    this.#main = undefined;
+    this.#main = this.#open = undefined;
   }
 
   async #reopen(old?: WorkerClient): Promise<WorkerClient> {
     if (old && this.#main && (await this.#main) !== old) return this.main();
     const opening = this.open();
     this.#main = opening.then((client) => {
+      this.#open = client;
       sendRoots(client, this.#held);
       return client;
     });
@@ -61,20 +66,28 @@ export class WorkerConnections implements AsyncDisposable {
 
   /** Another one, with the daemon's own settings. */
   async connect(onMessage: (message: Message) => void): Promise<WorkerClient> {
-    const { url, storeDir, context, connect } = this.#options;
+    const { url, storeDir, context, connect, explain } = this.#options;
     if (this.#disposed) throw new NarrowError('unavailable', `${url} is closed`);
     context.signal?.throwIfAborted();
-    const client = await WorkerClient.open(await connect(), { storeDir, onMessage });
+    const client = await WorkerClient.open(await connect(), { storeDir, onMessage }).catch((error: unknown) => {
+      throw explain ? explain(error) : error;
+    });
     this.#clients.add(client);
     return client;
   }
 
-  /** Temporary roots, which live as long as the connection. What is asked after this is answered after it. */
-  async hold(paths: Iterable<StorePath>): Promise<void> {
+  /**
+   * Temporary roots, which live as long as the connection: sent at once, or first of all when it is opened. What is asked
+   * after this is answered after it.
+   */
+  hold(paths: Iterable<StorePath>): void {
     const fresh = [...new Set(paths)].filter((path) => !this.#held.has(path));
-    const client = await this.main();
     for (const path of fresh) this.#held.add(path);
-    sendRoots(client, fresh);
+    if (this.#open && !this.#open.broken) sendRoots(this.#open, fresh);
+  }
+
+  holds(path: StorePath): boolean {
+    return this.#held.has(path);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

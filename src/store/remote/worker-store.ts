@@ -39,12 +39,16 @@ import {
   substituteOverWorker,
   workerSubstituteSettings,
 } from './substitutes.ts';
+import type { ClosureHint } from './walk-ahead.ts';
+import { WalkAhead } from './walk-ahead.ts';
 import { addOverWorker } from './worker-add.ts';
 import type { ConnectionsOptions } from './worker-connections.ts';
 import { WorkerConnections } from './worker-connections.ts';
 
 export interface WorkerStoreOptions extends ConnectionsOptions {
   readonly abilities: Abilities;
+  /** Another way to ask for a closure than the daemon's protocol, which has none. */
+  readonly closure?: ClosureHint | undefined;
   /** Connections for NARs. */
   readonly maxLanes: number;
   /** Fetch over the asking connection while there is no other need: where another costs a login. */
@@ -65,6 +69,7 @@ export class WorkerStore implements BuildingStore, ListedStore, SubstitutingStor
   readonly #fetcher: Fetcher;
   readonly #trees = new SpooledTrees();
   readonly #connections: WorkerConnections;
+  readonly #walk: WalkAhead;
   /** Paths that were not there when it was checked, which need not be asked about again. */
   readonly #missing = new Set<StorePath>();
 
@@ -74,6 +79,12 @@ export class WorkerStore implements BuildingStore, ListedStore, SubstitutingStor
     this.storeDir = options.storeDir;
     this.abilities = options.abilities;
     this.#connections = new WorkerConnections(options);
+    this.#walk = new WalkAhead({
+      hint: options.closure,
+      ready: () => this.client(),
+      ask: (paths) => this.#infos(paths),
+      held: (path) => this.#connections.holds(path),
+    });
     let shared = options.shareLane;
     this.#fetcher = new Fetcher({
       maxLanes: options.maxLanes,
@@ -98,12 +109,14 @@ export class WorkerStore implements BuildingStore, ListedStore, SubstitutingStor
 
   async pathInfos(paths: Iterable<StorePath>, options?: QueryOptions): Promise<Map<StorePath, PathInfo>> {
     options?.signal?.throwIfAborted();
+    return this.#walk.infos(paths);
+  }
+
+  /** Asked about one by one, without waiting for any. */
+  async #infos(paths: readonly StorePath[]): Promise<PathInfo[]> {
     const client = await this.client();
-    const wanted = [...new Set(paths)];
-    const answers = await Promise.all(wanted.map((path) => client.call(ops.queryPathInfo, { path })));
-    const infos = new Map<StorePath, PathInfo>();
-    for (const [i, info] of answers.entries()) if (info) infos.set(wanted[i]!, { path: wanted[i]!, ...info });
-    return infos;
+    const answers = await Promise.all(paths.map((path) => client.call(ops.queryPathInfo, { path })));
+    return answers.flatMap((info, i) => (info ? { path: paths[i]!, ...info } : []));
   }
 
   async pathByHashPart(hashPart: string): Promise<StorePath | undefined> {
@@ -131,7 +144,7 @@ export class WorkerStore implements BuildingStore, ListedStore, SubstitutingStor
 
   /** Temporary roots, which live as long as the connection. What is asked after this is answered after it. */
   async hold(paths: Iterable<StorePath>): Promise<AsyncDisposable> {
-    await this.#connections.hold(paths);
+    this.#connections.hold(paths);
     return { async [Symbol.asyncDispose]() {} };
   }
 
@@ -167,10 +180,8 @@ export class WorkerStore implements BuildingStore, ListedStore, SubstitutingStor
 
   async check(infos: readonly PathInfo[], options: AddOptions = {}): Promise<Map<StorePath, Verdict>> {
     const client = await this.client();
-    const known = await this.pathInfos(
-      infos.map((i) => i.path),
-      options,
-    );
+    options.signal?.throwIfAborted();
+    const known = new Map((await this.#infos(infos.map((i) => i.path))).map((info) => [info.path, info]));
     const { requireSignatures = false, context } = this.options;
     const policy = { storeDir: this.storeDir, trustedKeys: context.trustedKeys, requireSignatures };
     const checked = (options.checkSignatures ?? true) || this.trustOf(client) === 'untrusted';
@@ -191,7 +202,8 @@ export class WorkerStore implements BuildingStore, ListedStore, SubstitutingStor
         open: () => this.#connections.open(),
         maxLanes: this.options.shareLane ? this.options.maxLanes : 1,
         missing: this.#missing,
-        infos: (paths: readonly StorePath[]) => this.pathInfos(paths),
+        infos: async (paths: readonly StorePath[]) =>
+          new Map((await this.#infos(paths)).map((info) => [info.path, info])),
       };
       await addOverWorker(place, items, { ...options, signal, dontCheckSignatures }, (outcome) => {
         this.#missing.delete(outcome.path);
@@ -201,7 +213,7 @@ export class WorkerStore implements BuildingStore, ListedStore, SubstitutingStor
   }
 
   async addSignatures(path: StorePath, narHash: Hash, signatures: readonly string[]): Promise<void> {
-    const here = (await this.pathInfos([path])).get(path);
+    const [here] = await this.#infos([path]);
     if (!here) throw new NarrowError('missing', `${path} is not valid in ${this.url}`, { data: { path } });
     if (!equalHash(here.narHash, narHash)) {
       throw new NarrowError('differs', `${path} has other contents in ${this.url}: its signature is for another NAR`, {

@@ -38,12 +38,14 @@ export function* encodeExecutable(
   options: CodecOptions,
 ): Generator<void, void> {
   const { old, oldImage, fresh } = pair;
+  // Before anything else is held: matching needs most memory.
+  const runs = matchExecutables(pair, level);
   const header = copyOf(fresh, 0, pair.freshImage.headersEnd);
   const ground = groundOf(old, oldImage, header);
   if (ground === undefined) throw new RangeError('headers that are none without their file');
   out.varint(column.head, mode.executable);
   writeHeaders(out, old, header);
-  yield* encodePredicted(ground, matchExecutables(pair, level), fresh, out, options);
+  yield* encodePredicted(ground, runs, fresh, out, options);
 }
 
 /** Reads what encodeExecutable wrote behind the mode. */

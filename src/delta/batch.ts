@@ -4,7 +4,7 @@
 import { ColumnReader, ColumnWriter } from './columns.ts';
 import type { Level } from './codec/file.ts';
 import { NarrowError, formatError } from '../errors.ts';
-import { allColumns, batchColumn, unit } from './layout.ts';
+import { allColumns, batchColumn, batchColumns, unit } from './layout.ts';
 import type { SolidEncoder } from './solid.ts';
 import { squeeze, unsqueeze } from './squeeze.ts';
 import type { Squeezed } from './squeeze.ts';
@@ -94,10 +94,7 @@ async function packBatch(
   solid: SolidEncoder,
   level: Level,
 ): Promise<Buffer> {
-  const [contents, ...squeezed] = await Promise.all([
-    solid.add(fresh),
-    ...columns.map((bytes) => squeeze(bytes, level)),
-  ]);
+  const [contents, squeezed] = await Promise.all([solid.add(fresh), squeezeAll(columns, level)]);
   account(columns, squeezed, fresh, contents.length, shares);
   const head = new ColumnWriter(1);
   head.varint(
@@ -117,7 +114,14 @@ async function packBatch(
   return Buffer.concat([head.take()[0]!, body]);
 }
 
-/** Charges each path with its part of what each column and the contents came to. */
+/** One after the other: compressors at work at the same time would each take their memory. */
+async function squeezeAll(columns: readonly Uint8Array[], level: Level): Promise<Squeezed[]> {
+  const squeezed: Squeezed[] = [];
+  for (const bytes of columns) squeezed.push(await squeeze(bytes, level));
+  return squeezed;
+}
+
+/** Charges each path with its part of what its columns and contents came to; the batch's own columns are nobody's. */
 function account(
   columns: readonly Uint8Array[],
   squeezed: readonly Squeezed[],
@@ -128,7 +132,7 @@ function account(
   const freshSize = sizeOf(fresh);
   for (const { tally, columns: sizes, fresh: part } of shares) {
     for (const [i, size] of sizes.entries())
-      if (size > 0) tally.bytes += (size / columns[i]!.length) * squeezed[i]!.bytes.length;
+      if (size > 0 && i >= batchColumns) tally.bytes += (size / columns[i]!.length) * squeezed[i]!.bytes.length;
     if (part > 0) tally.bytes += (part / freshSize) * freshStored;
   }
 }

@@ -6,9 +6,12 @@ import { decodeFile } from './codec/file.ts';
 import type { BaseFile } from './candidates.ts';
 import type { TreeFiles } from './files.ts';
 import { isFiltered, unfilterBlock } from './fresh-filter.ts';
-import { blockSize, keepLimit, node, source } from './layout.ts';
+import { blockSize, contentsLimit, keepLimit, memberLimit, node, source } from './layout.ts';
 import type { NarWriter } from './nar-writer.ts';
 import type { PathInput } from './path-input.ts';
+import { inMemory } from './random-bytes.ts';
+import type { RandomBytes } from './random-bytes.ts';
+import { packMember } from './recompress/member.ts';
 import { isFile, kind } from './tree-index.ts';
 import type { TreeReader } from './tree-reader.ts';
 
@@ -19,6 +22,8 @@ export class FileDecoder {
   /** Contents kept for copies, and their bytes in all. */
   readonly #kept: Buffer[][] = [];
   #keptSize = 0;
+  /** What compressed files came to. */
+  #opened = 0;
 
   constructor(input: PathInput, reader: TreeReader, out: NarWriter) {
     this.#input = input;
@@ -54,6 +59,14 @@ export class FileDecoder {
         yield* this.#similar(name, executable, kept);
         files.similar++;
         return;
+      case source.repacked:
+        yield* this.#repacked(name, executable, kept);
+        files.recompressed++;
+        return;
+      case source.packedFresh:
+        yield* this.#packedFresh(name, executable, kept);
+        files.recompressed++;
+        return;
       case source.copy: {
         const chunks = this.#kept[this.#reader.copy()];
         if (chunks === undefined) throw this.#error('a copy of what was not kept', {});
@@ -74,27 +87,14 @@ export class FileDecoder {
     contents: Iterable<Uint8Array>,
   ): Generator<Uint8Array, void> {
     this.#begin(name, executable, size);
-    for (const chunk of contents) {
-      this.#out.contents(chunk);
-      if (this.#out.full) yield this.#out.take();
-    }
+    for (const chunk of contents) yield* this.#contents(chunk, undefined);
     this.#out.closeRegular();
   }
 
   async *#fresh(name: ByteString, executable: boolean, kept: Buffer[] | undefined): AsyncGenerator<Uint8Array, void> {
     const size = this.#reader.size();
     this.#begin(name, executable, size);
-    let filtered = false;
-    for (let at = 0; at < size; at += blockSize) {
-      await this.#input.ready();
-      const block = await this.#input.fresh(Math.min(blockSize, size - at));
-      if (at === 0) {
-        filtered = isFiltered(block);
-        this.#input.tally.fresh(block.subarray(0, 8), size, false);
-      }
-      if (filtered) unfilterBlock(block, at);
-      yield* this.#contents(block, kept);
-    }
+    for await (const block of this.#blocks(size)) yield* this.#contents(block, kept);
     this.#out.closeRegular();
   }
 
@@ -103,6 +103,83 @@ export class FileDecoder {
     const old = base.file(entry);
     const size = this.#reader.sizeBeside(old.size);
     this.#begin(name, executable, size);
+    for await (const piece of this.#pieces(old, size)) yield* this.#contents(piece, kept);
+    this.#out.closeRegular();
+  }
+
+  async *#repacked(
+    name: ByteString,
+    executable: boolean,
+    kept: Buffer[] | undefined,
+  ): AsyncGenerator<Uint8Array, void> {
+    const { base, entry } = this.#referred();
+    const size = this.#reader.sizeBeside(base.index[entry]!.size);
+    const { recipe, contentsSize } = this.#recipe();
+    const old = base.expanded(entry);
+    if (old === undefined) throw this.#error('a base that cannot be opened', { expected: 'a compressed file' });
+    yield* this.#pack(name, executable, size, recipe, contentsSize, this.#pieces(inMemory(old), contentsSize), kept);
+  }
+
+  async *#packedFresh(
+    name: ByteString,
+    executable: boolean,
+    kept: Buffer[] | undefined,
+  ): AsyncGenerator<Uint8Array, void> {
+    const size = this.#reader.size();
+    const { recipe, contentsSize } = this.#recipe();
+    yield* this.#pack(name, executable, size, recipe, contentsSize, this.#blocks(contentsSize), kept);
+  }
+
+  async *#pack(
+    name: ByteString,
+    executable: boolean,
+    size: number,
+    recipe: Uint8Array,
+    contentsSize: number,
+    pieces: AsyncIterable<Uint8Array>,
+    kept: Buffer[] | undefined,
+  ): AsyncGenerator<Uint8Array, void> {
+    this.#begin(name, executable, size);
+    const contents = Buffer.allocUnsafe(contentsSize);
+    let at = 0;
+    for await (const piece of pieces) {
+      contents.set(piece, at);
+      at += piece.length;
+    }
+    const packed = packMember(recipe, contents, size);
+    yield* this.#contents(packed, kept);
+    this.#out.closeRegular();
+  }
+
+  /** The recipe of a compressed file; its contents count against what a path may open. */
+  #recipe(): { recipe: Uint8Array; contentsSize: number } {
+    const { recipe, contentsSize } = this.#reader.recipe();
+    this.#opened += contentsSize;
+    const most = contentsLimit(this.#input.narSize);
+    if (contentsSize <= memberLimit && this.#opened <= most) return { recipe, contentsSize };
+    throw this.#error('compressed files with too much in them', {
+      expected: `at most ${memberLimit} bytes in one, ${most} in all`,
+      got: `${contentsSize}, ${this.#opened}`,
+    });
+  }
+
+  /** `size` bytes of fresh contents, in blocks. */
+  async *#blocks(size: number): AsyncGenerator<Uint8Array, void> {
+    let filtered = false;
+    for (let at = 0; at < size; at += blockSize) {
+      await this.#input.ready();
+      const block = await this.#input.fresh(Math.min(blockSize, size - at));
+      if (at === 0) {
+        filtered = isFiltered(block);
+        this.#input.tally.fresh(block.subarray(0, 8), size);
+      }
+      if (filtered) unfilterBlock(block, at);
+      yield block;
+    }
+  }
+
+  /** A file of `size` bytes that the file codec makes of `old`. */
+  async *#pieces(old: RandomBytes, size: number): AsyncGenerator<Uint8Array, void> {
     const before = this.#input.codecRead;
     const pieces = decodeFile(old, size, () => this.#input.unit.codec);
     let head: Uint8Array | undefined;
@@ -112,13 +189,11 @@ export class FileDecoder {
         const piece = pieces.next();
         if (piece.done === true) break;
         head ??= Uint8Array.from(piece.value.subarray(0, 8));
-        for (let at = 0; at < piece.value.length; at += blockSize)
-          yield* this.#contents(piece.value.subarray(at, at + blockSize), kept);
+        yield piece.value;
       }
     } finally {
       pieces.return();
     }
-    this.#out.closeRegular();
     this.#input.tally.changed(head ?? new Uint8Array(0), this.#input.codecRead - before);
   }
 
@@ -129,8 +204,10 @@ export class FileDecoder {
         throw this.#error('a path that keeps too much', { expected: `at most ${keepLimit} bytes` });
       kept.push(Buffer.from(chunk));
     }
-    this.#out.contents(chunk);
-    if (this.#out.full) yield this.#out.take();
+    for (let at = 0; at < chunk.length; at += blockSize) {
+      this.#out.contents(chunk.subarray(at, at + blockSize));
+      if (this.#out.full) yield this.#out.take();
+    }
   }
 
   /** A file cannot be larger than the NAR it is in. */

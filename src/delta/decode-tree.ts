@@ -19,7 +19,7 @@ interface Open {
   j: number;
 }
 
-/** Yields the NAR in pieces of the caller's own. */
+/** Yields the NAR; pieces are borrowed. */
 export function decodeTree(input: PathInput): AsyncGenerator<Uint8Array, void> {
   return new TreeDecoder(input).run();
 }

@@ -1,7 +1,6 @@
 // Encodes one file in the cheapest way found: as it is in a base, as a copy, changed from a similar one, or fresh.
 
-import { encodeFile } from './codec/file.ts';
-import { columnCount as codecColumns } from './codec/file.ts';
+import { columnCount as codecColumns, encodeFile } from './codec/file.ts';
 import type { Level } from './codec/file.ts';
 import type { BaseFile } from './candidates.ts';
 import { ColumnWriter } from './columns.ts';
@@ -10,7 +9,10 @@ import type { FilePlan } from './file-plan.ts';
 import type { DigestedFiles, TreeFiles } from './files.ts';
 import { filterBlock, isFiltered } from './fresh-filter.ts';
 import { blockSize, node, source } from './layout.ts';
+import { FileOpener } from './open-file.ts';
+import { inMemory } from './random-bytes.ts';
 import type { RandomBytes } from './random-bytes.ts';
+import type { Opened } from './recompress/member.ts';
 import type { Tally } from './report.ts';
 import { inBlocks } from './tree-file.ts';
 import { kind } from './tree-index.ts';
@@ -36,6 +38,8 @@ const clearlyGood = 0.02;
 /** A delta whose first window is written and found worth it. */
 interface Trial {
   readonly from: BaseFile;
+  /** Where the delta is one of what is in compressed files. */
+  readonly opened: Opened | undefined;
   readonly cost: number;
   readonly first: readonly Uint8Array[];
   readonly work: Generator<void, void>;
@@ -49,6 +53,7 @@ export class FileEncoder {
   readonly #unit: UnitWriter;
   readonly #writer: TreeWriter;
   readonly #level: Level;
+  readonly #opener: FileOpener;
   readonly #tally: Tally;
 
   constructor(
@@ -57,7 +62,7 @@ export class FileEncoder {
     plan: FilePlan,
     unit: UnitWriter,
     writer: TreeWriter,
-    { level, tally }: FileEncoderOptions,
+    { level, tally, tools }: FileEncoderOptions,
   ) {
     this.#fresh = fresh;
     this.#bases = bases;
@@ -66,6 +71,7 @@ export class FileEncoder {
     this.#writer = writer;
     this.#level = level;
     this.#tally = tally;
+    this.#opener = new FileOpener(fresh, level, tools);
   }
 
   /** Writes file `entry`; `beside` is what stands in its place in the first base. Yields where a cut may be. */
@@ -84,10 +90,19 @@ export class FileEncoder {
       this.#writer.copy(copy);
       this.#tally.files.moved++;
     } else {
-      const trial = this.#trial(entry, beside);
-      if (trial === undefined) yield* this.#writeFresh(entry, start);
-      else yield* this.#writeSimilar(entry, start, trial);
+      yield* this.#changed(entry, start, beside);
     }
+  }
+
+  /** Writes a file that is to be found nowhere as it is. */
+  *#changed(entry: number, start: number, beside: BaseFile | undefined): Generator<void, void> {
+    const opened = this.#opener.open(entry);
+    const { size } = this.#fresh.index[entry]!;
+    const trial = (opened && this.#openedTrial(entry, beside, opened)) ?? this.#trial(entry, beside);
+    if (trial !== undefined) return yield* this.#writeSimilar(entry, start, trial);
+    if (opened !== undefined && estimate(opened.contents) < size * 0.95)
+      return yield* this.#writeOpened(entry, start, opened);
+    yield* this.#writeFresh(entry, start);
   }
 
   /** Where the file is as it is; in its own place, if there, for then the reference is short. */
@@ -110,7 +125,7 @@ export class FileEncoder {
     let best: Trial | undefined;
     let fresh: number | undefined;
     for (const from of this.#plan.candidates.similar(entry, beside, most)) {
-      const trial = this.#try(from, this.#fresh.file(entry));
+      const trial = this.#try(from, this.#bases[from.base]!.tree!.file(from.entry), this.#fresh.file(entry));
       if (trial === undefined) continue;
       if (trial.cost < clearlyGood * size) return trial;
       fresh ??= estimate(file.read(0, Math.min(size, 4 * blockSize))) * Math.max(1, size / (4 * blockSize));
@@ -120,22 +135,33 @@ export class FileEncoder {
     return best;
   }
 
-  #try(from: BaseFile, file: RandomBytes): Trial | undefined {
-    const old = this.#bases[from.base]!.tree!.file(from.entry);
+  /** The best delta between what is in two compressed files. */
+  #openedTrial(entry: number, beside: BaseFile | undefined, opened: Opened): Trial | undefined {
+    const { size } = this.#fresh.index[entry]!;
+    for (const from of this.#plan.candidates.similar(entry, beside, tries[this.#level])) {
+      const old = this.#bases[from.base]!.tree!.expanded(from.entry);
+      const trial = old && this.#try(from, inMemory(old), inMemory(opened.contents), opened);
+      if (trial !== undefined && trial.cost + opened.recipe.length < size * 0.5) return trial;
+    }
+    return undefined;
+  }
+
+  #try(from: BaseFile, old: RandomBytes, file: RandomBytes, opened?: Opened): Trial | undefined {
     const out = new ColumnWriter(codecColumns);
     const work = encodeFile(old, file, this.#level, out);
     work.next();
     if (out.size > windowLimit) return undefined;
     const first = out.take();
     const windows = Math.max(1, file.size / (16 * 1024 * 1024));
-    return { from, cost: estimateColumns(first) * windows, first, work, out };
+    return { from, opened, cost: estimateColumns(first) * windows, first, work, out };
   }
 
-  *#writeSimilar(entry: number, start: number, { from, first, work, out }: Trial): Generator<void, void> {
+  *#writeSimilar(entry: number, start: number, { from, opened, first, work, out }: Trial): Generator<void, void> {
     const { size } = this.#fresh.index[entry]!;
-    this.#writer.node(start + source.similar * node.source);
+    this.#writer.node(start + (opened === undefined ? source.similar : source.repacked) * node.source);
     this.#writer.reference(from);
     this.#writer.sizeBeside(size, this.#bases[from.base]!.index[from.entry]!.size);
+    if (opened !== undefined) this.#writer.recipe(opened.recipe, opened.contents.length);
     let written = 0;
     for (let columns = first; ; columns = out.take()) {
       for (const [i, bytes] of columns.entries()) {
@@ -145,8 +171,9 @@ export class FileEncoder {
       yield;
       if (work.next().done === true) break;
     }
-    this.#tally.files.similar++;
-    this.#tally.changed(this.#head(entry), written);
+    if (opened === undefined) this.#tally.files.similar++;
+    else this.#tally.files.recompressed++;
+    this.#tally.changed(this.#fresh.head(entry), written);
   }
 
   *#writeFresh(entry: number, start: number): Generator<void, void> {
@@ -154,23 +181,30 @@ export class FileEncoder {
     this.#writer.node(start + source.fresh * node.source);
     this.#writer.size(size);
     this.#tally.files.fresh++;
-    if (size === 0) return;
+    yield* this.#contents(this.#fresh.read(entry), size);
+  }
+
+  /** A compressed file whose contents go into the stream of fresh contents. */
+  *#writeOpened(entry: number, start: number, { recipe, contents }: Opened): Generator<void, void> {
+    this.#writer.node(start + source.packedFresh * node.source);
+    this.#writer.size(this.#fresh.index[entry]!.size);
+    this.#writer.recipe(recipe, contents.length);
+    this.#tally.files.recompressed++;
+    yield* this.#contents([contents], contents.length);
+  }
+
+  *#contents(contents: Iterable<Uint8Array>, size: number): Generator<void, void> {
     let at = 0;
     let filtered = false;
-    for (const block of inBlocks(this.#fresh.read(entry), blockSize)) {
+    for (const block of inBlocks(contents, blockSize)) {
       if (at === 0) {
         filtered = isFiltered(block);
-        this.#tally.fresh(block.subarray(0, 8), size, false);
+        this.#tally.fresh(block.subarray(0, 8), size);
       }
       if (filtered) filterBlock(block, at);
       this.#unit.fresh(block);
       at += block.length;
       yield;
     }
-  }
-
-  #head(entry: number): Uint8Array {
-    for (const chunk of this.#fresh.read(entry)) return Uint8Array.from(chunk.subarray(0, 8));
-    return new Uint8Array(0);
   }
 }

@@ -2,7 +2,10 @@
 // of digests; then its files can be found again but not read.
 
 import { isNarrowError } from '../errors.ts';
+import { memberLimit } from './layout.ts';
 import type { RandomBytes } from './random-bytes.ts';
+import { expandMember } from './recompress/member.ts';
+import { translatorOf } from './translated-tree.ts';
 import { contentDigest, digestSize, sameContents, treeFile } from './tree-file.ts';
 import { indexTree, isFile, pathOf } from './tree-index.ts';
 import type { TreeIndex } from './tree-index.ts';
@@ -59,8 +62,21 @@ export class TreeFiles implements DigestedFiles {
     return this.#tree.read(pathOf(this.index, entry));
   }
 
+  /** The first bytes of a file, 8 or fewer. */
+  head(entry: number): Uint8Array {
+    for (const chunk of this.read(entry)) return Uint8Array.from(chunk.subarray(0, 8));
+    return new Uint8Array(0);
+  }
+
   file(entry: number): RandomBytes {
     return treeFile(this.#tree, pathOf(this.index, entry), this.index[entry]!.size);
+  }
+
+  /** The contents of a compressed file, translated as the tree is; undefined where it is none, or too large. */
+  expanded(entry: number): Uint8Array | undefined {
+    const { size } = this.index[entry]!;
+    const contents = size > memberLimit ? undefined : expandMember(this.file(entry).read(0, size), memberLimit);
+    return contents && (translatorOf(this.#tree)?.whole(contents) ?? contents);
   }
 
   digest(entry: number): string {

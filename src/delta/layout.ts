@@ -103,6 +103,10 @@ export const blockSize: number = 256 * 1024;
 /** Bytes of one path that may be kept for copies. */
 export const keepLimit: number = 16 * 1024 * 1024;
 /** Contents of compressed files that are opened, in bytes. */
-export const memberLimit: number = 32 * 1024 * 1024;
+export const memberLimit: number = 24 * 1024 * 1024;
+/** What compressed files of a path may come to when they are opened: whoever makes a NAR of `size` bytes opens no more. */
+export function contentsLimit(size: number): number {
+  return 2 * memberLimit + 32 * size;
+}
 /** Bases a path may have. */
 export const baseLimit = 16;

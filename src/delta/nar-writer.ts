@@ -3,21 +3,22 @@
 
 import { displayBytes } from '../bytes/byte-string.ts';
 import type { ByteString } from '../bytes/byte-string.ts';
-import { padding } from '../bytes/u64.ts';
-import { ByteWriter } from '../bytes/writer.ts';
+import { padding, putU64 } from '../bytes/u64.ts';
 import { formatError } from '../errors.ts';
 import type { NarrowError } from '../errors.ts';
 import { nameFault } from '../format/nar/name.ts';
 import * as tokens from '../format/nar/tokens.ts';
+import { blockSize } from './layout.ts';
 
 /** How much gathers before it is worth handing on. */
 const fullSize = 256 * 1024;
+/** More than the tokens between two pieces of contents. */
+const headroom = 16 * 1024;
 
-const zeros = Buffer.alloc(8);
-
-/** Builds one NAR in memory, a piece at a time. */
+/** Builds one NAR in memory, a piece at a time. The caller takes what there is before more than a block is added to a full one. */
 export class NarWriter {
-  readonly #out = new ByteWriter(fullSize + 64 * 1024);
+  readonly #buffer = Buffer.allocUnsafe(fullSize + blockSize + headroom);
+  #length = 0;
   readonly #name: string;
   readonly #lastNames: ByteString[] = [];
   #left = 0;
@@ -26,26 +27,24 @@ export class NarWriter {
   /** `name` is what the NAR is called in errors. */
   constructor(name: string) {
     this.#name = name;
-    this.#out.raw(tokens.MAGIC).raw(tokens.NODE_OPEN);
-  }
-
-  /** Directories that are open. */
-  get depth(): number {
-    return this.#lastNames.length;
+    this.#raw(tokens.MAGIC);
+    this.#raw(tokens.NODE_OPEN);
   }
 
   get full(): boolean {
-    return this.#out.length >= fullSize;
+    return this.#length >= fullSize;
   }
 
-  /** What has gathered; the caller's own. */
+  /** What has gathered; borrowed until something is written. */
   take(): Buffer {
-    return this.#out.take();
+    const taken = this.#buffer.subarray(0, this.#length);
+    this.#length = 0;
+    return taken;
   }
 
   directory(name: ByteString): void {
     this.#open(name);
-    this.#out.raw(tokens.DIRECTORY);
+    this.#raw(tokens.DIRECTORY);
     this.#lastNames.push('' as ByteString);
   }
 
@@ -57,21 +56,23 @@ export class NarWriter {
   /** A file of `size` bytes begins; exactly as many must follow. */
   regular(name: ByteString, executable: boolean, size: number): void {
     this.#open(name);
-    this.#out.raw(executable ? tokens.EXECUTABLE_CONTENTS : tokens.REGULAR_CONTENTS).u64(size);
+    this.#raw(executable ? tokens.EXECUTABLE_CONTENTS : tokens.REGULAR_CONTENTS);
+    this.#u64(size);
     this.#size = size;
     this.#left = size;
   }
 
+  /** A piece of the file's contents, of at most a block. */
   contents(chunk: Uint8Array): void {
     this.#left -= chunk.length;
     if (this.#left < 0) throw this.#error('a file longer than announced', `${this.#size} bytes`, 'more');
-    this.#out.raw(chunk);
+    this.#raw(chunk);
   }
 
   closeRegular(): void {
     if (this.#left > 0)
       throw this.#error('a file shorter than announced', `${this.#size} bytes`, `${this.#size - this.#left}`);
-    this.#out.raw(zeros.subarray(0, padding(this.#size)));
+    this.#zeros(padding(this.#size));
     this.#close();
   }
 
@@ -79,7 +80,8 @@ export class NarWriter {
     if (target.length === 0 || target.length > tokens.TARGET_LIMIT || target.includes('\0'))
       throw this.#error('a bad symbolic link', `a target of 1 to ${tokens.TARGET_LIMIT} bytes`, `${target.length}`);
     this.#open(name);
-    this.#out.raw(tokens.SYMLINK_TARGET).string(target);
+    this.#raw(tokens.SYMLINK_TARGET);
+    this.#string(target);
     this.#close();
   }
 
@@ -90,11 +92,34 @@ export class NarWriter {
     const fault = nameFault(name, this.#lastNames[depth - 1]);
     if (fault !== undefined) throw this.#error(fault.what, fault.expected, `"${displayBytes(name)}"`);
     this.#lastNames[depth - 1] = name;
-    this.#out.raw(tokens.ENTRY_NAME).string(name).raw(tokens.ENTRY_NODE);
+    this.#raw(tokens.ENTRY_NAME);
+    this.#string(name);
+    this.#raw(tokens.ENTRY_NODE);
   }
 
   #close(): void {
-    this.#out.raw(this.#lastNames.length === 0 ? tokens.CLOSE : tokens.ENTRY_END);
+    this.#raw(this.#lastNames.length === 0 ? tokens.CLOSE : tokens.ENTRY_END);
+  }
+
+  #raw(bytes: Uint8Array): void {
+    this.#buffer.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  #u64(value: number): void {
+    putU64(this.#buffer, this.#length, value);
+    this.#length += 8;
+  }
+
+  #string(value: ByteString): void {
+    this.#u64(value.length);
+    this.#length += this.#buffer.write(value, this.#length, value.length, 'latin1');
+    this.#zeros(padding(value.length));
+  }
+
+  #zeros(count: number): void {
+    this.#buffer.fill(0, this.#length, this.#length + count);
+    this.#length += count;
   }
 
   #error(what: string, expected: string, got: string): NarrowError {

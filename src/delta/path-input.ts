@@ -81,6 +81,8 @@ export class PathInput {
 
   /** The path is complete: nothing of it may be left. */
   async finish(): Promise<void> {
+    // the last unit may be an empty one
+    await this.ready();
     if (this.#head.kind !== unit.last || !this.unit.exhausted)
       throw formatError('a path with more than its tree takes', this.#place(), { expected: 'the next path' });
   }

@@ -72,10 +72,10 @@ export class Tally {
     this.#add(kindOf(head), size);
   }
 
-  /** A file of `size` bytes went into the stream of fresh contents; `partner` tells whether there was a similar one. */
-  fresh(head: Uint8Array, size: number, partner: boolean): void {
+  /** `size` bytes that begin with `head` went into the stream of fresh contents. */
+  fresh(head: Uint8Array, size: number): void {
     const kind = kindOf(head);
-    this.#add(!this.#hasBase ? 'no base' : partner || kind === 'compressed' ? kind : 'new', size * freshWeight);
+    this.#add(!this.#hasBase ? 'no base' : kind === 'compressed' ? kind : 'new', size * freshWeight);
   }
 
   report(): PathReport {

@@ -22,6 +22,11 @@ export function translated(tree: SyncFileTree, by: Translator | HashPartMap): Sy
   return translator.empty ? tree : new TranslatedTree(tree, translator);
 }
 
+/** By what a tree is translated; undefined where it is as it was. For contents that are hidden in its files. */
+export function translatorOf(tree: SyncFileTree): Translator | undefined {
+  return tree instanceof TranslatedTree ? tree.translator : undefined;
+}
+
 /** True for the error of a directory in which two names become one. */
 export function isCollision(error: unknown): boolean {
   return isNarrowError(error, 'integrity') && error.data['collision'] === true;
@@ -30,7 +35,7 @@ export function isCollision(error: unknown): boolean {
 class TranslatedTree implements SyncFileTree {
   readonly synchronous = true;
   readonly #tree: SyncFileTree;
-  readonly #translator: Translator;
+  readonly translator: Translator;
   /** By the original path of a directory: original names by translated ones. */
   readonly #originals = new Map<string, ReadonlyMap<ByteString, ByteString>>();
   #lastPath = '';
@@ -38,7 +43,7 @@ class TranslatedTree implements SyncFileTree {
 
   constructor(tree: SyncFileTree, translator: Translator) {
     this.#tree = tree;
-    this.#translator = translator;
+    this.translator = translator;
   }
 
   stat(path: TreePath): TreeStat | undefined {
@@ -49,14 +54,14 @@ class TranslatedTree implements SyncFileTree {
       this.#lastSize = stat.size;
     }
     if (stat?.type !== 'symlink') return stat;
-    const target = this.#translator.text(stat.target);
+    const target = this.translator.text(stat.target);
     return target === stat.target ? stat : { type: 'symlink', target };
   }
 
   list(path: TreePath): readonly ByteString[] {
     const original = this.#existing(path);
     const names = this.#tree.list(original);
-    const renamed = names.map((name) => this.#translator.text(name));
+    const renamed = names.map((name) => this.translator.text(name));
     if (renamed.every((name, i) => name === names[i])) return names;
     renamed.sort(compareBytes);
     for (let i = 1; i < renamed.length; i++) if (renamed[i] === renamed[i - 1]) throw collision(path, renamed[i]!);
@@ -67,7 +72,7 @@ class TranslatedTree implements SyncFileTree {
     const original = this.#existing(path);
     if (range?.offset === undefined && range?.length === undefined) {
       const size = path.join('/') === this.#lastPath ? this.#lastSize : undefined;
-      return this.#translator.stream(this.#tree.read(original), size);
+      return this.translator.stream(this.#tree.read(original), size);
     }
     return this.#part(path, original, range);
   }
@@ -79,7 +84,7 @@ class TranslatedTree implements SyncFileTree {
     const from = Math.max(0, start - context);
     const length = Math.min(stat.size, end + context) - from;
     let at = from;
-    for (const chunk of this.#translator.stream(this.#tree.read(original, { offset: from, length }), length)) {
+    for (const chunk of this.translator.stream(this.#tree.read(original, { offset: from, length }), length)) {
       const wanted = chunk.subarray(Math.max(0, start - at), Math.max(0, end - at));
       at += chunk.length;
       if (wanted.length > 0) yield wanted;
@@ -94,10 +99,10 @@ class TranslatedTree implements SyncFileTree {
 
   /** Where the translated `path` lies in the original tree. */
   #original(path: TreePath): TreePath | undefined {
-    if (!path.some((name) => this.#translator.concerns(name))) return path;
+    if (!path.some((name) => this.translator.concerns(name))) return path;
     const original: ByteString[] = [];
     for (const name of path) {
-      const before = this.#translator.concerns(name) ? this.#namesIn(original).get(name) : name;
+      const before = this.translator.concerns(name) ? this.#namesIn(original).get(name) : name;
       if (before === undefined) return undefined;
       original.push(before);
     }
@@ -111,7 +116,7 @@ class TranslatedTree implements SyncFileTree {
     const names = new Map<ByteString, ByteString>();
     if (this.#tree.stat(directory)?.type === 'directory') {
       for (const name of this.#tree.list(directory)) {
-        const renamed = this.#translator.text(name);
+        const renamed = this.translator.text(name);
         if (names.has(renamed)) throw collision(directory, renamed);
         names.set(renamed, name);
       }

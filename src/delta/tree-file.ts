@@ -46,10 +46,10 @@ export function contentDigest(contents: Iterable<Uint8Array>): Buffer {
 }
 
 /** Files up to this size are read once and held. */
-const heldSize = 32 * 1024 * 1024;
+const heldSize = 4 * 1024 * 1024;
 /** Of larger ones blocks are held, so many at most. */
 const pageSize = 1024 * 1024;
-const pageCount = 16;
+const pageCount = 8;
 
 /** A file of `size` bytes in `tree`, for reading at random; what is handed out is not overwritten by later reads. */
 export function treeFile(tree: SyncFileTree, path: TreePath, size: number): RandomBytes {

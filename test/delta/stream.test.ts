@@ -5,9 +5,18 @@ import { isCollision, translated } from '../../src/delta/translated-tree.ts';
 import { memoryTree } from '../../src/format/nar/memory-tree.ts';
 import type { MemoryNode } from '../../src/format/nar/memory-tree.ts';
 import type { SyncFileTree } from '../../src/format/nar/tree.ts';
-import { hashPartMaps, treesOf, variantsOf } from './arbitraries.ts';
-import { encoded, narOf, received, targetsOf } from './round-trip.ts';
+import { gzipSync } from 'node:zlib';
+import { collect } from '../../src/bytes/source.ts';
+import { packingTools } from '../../src/delta/recompress/member.ts';
+import { decodeDelta } from '../../src/delta/stream.ts';
+import type { PathReport } from '../../src/delta/stream.ts';
+import { isNarrowError } from '../../src/errors.ts';
+import { hashPartMaps, noise, treesOf, variantsOf } from './arbitraries.ts';
+import { bytes, directory, failingTree, file } from './nodes.ts';
+import { encoded, narOf, pieces, received, targetsOf } from './round-trip.ts';
 import type { TestPath } from './round-trip.ts';
+
+const gzipped = (text: string): Buffer => gzipSync(Buffer.from(text));
 
 const levels = fc.constantFrom('fast' as const, 'best' as const);
 
@@ -61,5 +70,140 @@ describe('the delta stream', () => {
       ),
       { numRuns: 40 },
     );
+  });
+
+  it('takes no bytes for paths that are their bases, however many they are', async () => {
+    const base = memoryTree(directory({ a: file('1'), b: directory({ c: file('2') }) }));
+    const items = Array.from({ length: 1000 }, (_, i) => ({ name: `${i}`, fresh: base, bases: [base] }));
+    const delta = await encoded(items);
+    assert.ok(delta.length < 24, `${delta.length} bytes`);
+    const results = await received(delta, await targetsOf(items));
+    assert.ok(
+      results.every(({ nar, report }) => Buffer.isBuffer(nar) && report.cause === 'same' && report.bytes === 0),
+    );
+  });
+
+  it('tells what files of a path came from, on both sides alike', async () => {
+    const large = noise(100_000, 1);
+    const base = memoryTree(
+      directory({
+        'lib-1.2': directory({ same: bytes(noise(500, 3)), changed: bytes(large) }),
+        old: bytes(noise(9000, 4)),
+        text: file('a text that is there'),
+      }),
+    );
+    const fresh = memoryTree(
+      directory({
+        'lib-1.3': directory({ same: bytes(noise(500, 3)), changed: bytes(Buffer.concat([Buffer.from('x'), large])) }),
+        another: bytes(noise(3000, 7)),
+        moved: bytes(noise(9000, 4)),
+        text: file('a text that is there'),
+        twin: bytes(noise(3000, 7)),
+      }),
+    );
+    const sent: PathReport[] = [];
+    const items = [{ name: 'x', fresh, bases: [base] }];
+    const delta = await encoded(items, { onPath: (report) => sent.push(report) });
+    const [result] = await received(delta, await targetsOf(items));
+    assert.deepEqual(result!.nar, await narOf(fresh));
+    assert.deepEqual(result!.report, sent[0]);
+    assert.deepEqual(sent[0]!.files, { equal: 2, moved: 2, similar: 1, recompressed: 0, fresh: 1 });
+    assert.equal(sent[0]!.cause, 'new');
+    assert.ok(delta.length < 3400, `${delta.length} bytes`);
+    assert.ok(Math.abs(sent[0]!.bytes - delta.length) < 100);
+  });
+
+  it('opens compressed files where the receiver can pack them again', async () => {
+    const words = Array.from({ length: 3000 }, (_, i) => `word ${(i * 7919) % 1000}\n`).join('');
+    const old = memoryTree(directory({ 'a.1.gz': bytes(gzipped(words)), 'b.1.gz': bytes(gzipped(words.slice(5))) }));
+    const fresh = memoryTree(
+      directory({
+        'a.1.gz': bytes(gzipped(`${words}more\n`)),
+        'new.gz': bytes(gzipped(`other ${words.toUpperCase()}`)),
+      }),
+    );
+    const items = [{ name: 'x', fresh, bases: [old] }];
+    for (const tools of [new Set(packingTools()), new Set<string>()]) {
+      const delta = await encoded(items, { tools });
+      const [result] = await received(delta, await targetsOf(items));
+      assert.deepEqual(result!.nar, await narOf(fresh));
+      assert.equal(result!.report.files.recompressed > 0, tools.size > 0);
+    }
+  });
+
+  it('cuts files of many batches anywhere', async () => {
+    const base = memoryTree(directory({ a: bytes(noise(5_000_000, 1)), b: bytes(noise(2_000_000, 2)) }));
+    const edited = Buffer.from(noise(5_000_000, 1));
+    for (let at = 0; at < edited.length; at += 997) edited[at]! ^= 1;
+    const fresh = memoryTree(
+      directory({ a: bytes(edited), b: bytes(noise(2_000_000, 2)), c: bytes(noise(5_000_000, 5)) }),
+    );
+    const items = [
+      { name: 'x', fresh, bases: [base] },
+      { name: 'y', fresh: base, bases: [fresh] },
+    ];
+    const delta = await encoded(items);
+    assert.ok(delta.length < 5_200_000, `${delta.length} bytes`);
+    const results = await received(delta, await targetsOf(items), 70_000);
+    for (const [i, { nar }] of results.entries()) assert.deepEqual(nar, await narOf(items[i]!.fresh));
+  });
+
+  it('ends a path where a batch was cut', async () => {
+    const items = [noise(256 * 1024, 1), noise(10, 2)].map((c, i) => ({
+      name: `${i}`,
+      fresh: memoryTree(bytes(c)),
+      bases: [],
+    }));
+    const results = await received(await encoded(items), await targetsOf(items));
+    for (const [i, { nar }] of results.entries()) assert.deepEqual(nar, await narOf(items[i]!.fresh));
+  });
+
+  it('goes on after a path that the sender cannot read', async () => {
+    const fine = memoryTree(file('fine'));
+    for (const size of [10, 3_000_000]) {
+      const broken = failingTree(memoryTree(directory({ a: bytes(noise(size, 1)), b: file('unreadable') })), 'b');
+      const sent: PathReport[] = [];
+      const items = [fine, broken, fine].map((fresh, i) => ({ name: `${i}`, fresh, bases: [] }));
+      const delta = await encoded(items, { onPath: (report) => sent.push(report) });
+      const targets = items.map(({ name }, i) => ({ name, bases: [], narSize: i === 1 ? 4_000_000 : 120 }));
+      const [first, second, third] = await received(delta, targets);
+      assert.deepEqual(first!.nar, await narOf(fine));
+      assert.ok(isNarrowError(second!.nar, 'unavailable'), String(second!.nar));
+      assert.deepEqual(third!.nar, await narOf(fine));
+      assert.equal(sent[1]!.cause, 'absent');
+      assert.match(String(sent[1]!.failure), /cannot read/);
+    }
+  });
+
+  it('lets a path be left unread, in part or whole', async () => {
+    const trees = [noise(700_000, 1), noise(10, 2), noise(800_000, 3), noise(20, 4)].map((c) => memoryTree(bytes(c)));
+    const items = trees.map((fresh, i) => ({ name: `${i}`, fresh, bases: [] }));
+    const delta = await encoded(items);
+    const seen: string[] = [];
+    for await (const { target, nar } of decodeDelta(pieces(delta, 5000), await targetsOf(items))) {
+      if (target.name === '0') for await (const _ of nar) break;
+      if (target.name === '3') assert.deepEqual(await collect(nar), await narOf(trees[3]!));
+      seen.push(target.name);
+    }
+    assert.deepEqual(seen, ['0', '1', '2', '3']);
+  });
+
+  it('names a base that is not what it was, and goes on', async () => {
+    const base = (text: string): SyncFileTree =>
+      memoryTree(directory({ a: file(`${text}${'x'.repeat(500)}`), b: file('b') }));
+    const fresh = memoryTree(directory({ a: file(`1${'x'.repeat(500)}y`), b: file('b') }));
+    const items = [base('1'), base('1')].map((tree, i) => ({ name: `${i}`, fresh, bases: [tree] }));
+    const [first, second] = await targetsOf(items);
+    const delta = await encoded(items);
+    for (const damaged of [
+      memoryTree(directory({ a: file('1') })),
+      memoryTree(file('')),
+      failingTree(base('1'), 'a'),
+    ]) {
+      const results = await received(delta, [{ ...first!, bases: [damaged] }, second!]);
+      const nar = await narOf(fresh);
+      assert.ok(!(Buffer.isBuffer(results[0]!.nar) && results[0]!.nar.equals(nar)));
+      assert.deepEqual(results[1]!.nar, nar);
+    }
   });
 });

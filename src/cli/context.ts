@@ -60,6 +60,7 @@ export function openContext(context: Context, trust: TrustOptions = {}): OpenCon
     settings,
     trustedKeys: new TrustedKeys([...configuredKeys(settings, warn), ...added]),
     warn,
+    onLogin: (until) => context.frame?.pause(until),
     signal: context.signal,
   };
 }

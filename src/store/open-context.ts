@@ -7,6 +7,8 @@ export interface OpenContext {
   readonly settings: NixSettings;
   readonly trustedKeys: TrustedKeys;
   readonly warn: (text: string) => void;
+  /** Called when another program may ask something on the terminal, with what settles when it has done. */
+  readonly onLogin?: ((until: Promise<unknown>) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

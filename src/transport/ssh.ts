@@ -25,6 +25,8 @@ export interface SshOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** What ssh and the other side say on standard error. */
   readonly onLine?: ((line: string) => void) | undefined;
+  /** Called when ssh may ask something on the terminal, with what settles when it has done. */
+  readonly onLogin?: ((until: Promise<unknown>) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Lend the host this user's agent, over a connection that nobody shares. */
   readonly forwardAgent?: boolean | undefined;
@@ -51,6 +53,7 @@ export class SshHostConnection implements Disposable {
   readonly #args: readonly string[];
   readonly #direct: boolean;
   readonly #established: PromiseWithResolvers<void> = Promise.withResolvers();
+  #loggedIn = false;
   /** Ends what runs beside other sessions. */
   readonly #closing = new AbortController();
   #keyDir: string | undefined;
@@ -132,19 +135,34 @@ export class SshHostConnection implements Disposable {
   /** Starts a program there; its input and output are the connection. */
   start(words: readonly string[]): Duplex {
     const duplex = startChild(this.#child(words));
-    return { ...duplex, input: this.#noticed(duplex.input) };
+    const login = Promise.withResolvers<void>();
+    this.#tellLogin(login.promise);
+    return { ...duplex, input: this.#noticed(duplex.input, login) };
   }
 
-  async *#noticed(input: ByteSource): AsyncGenerator<Uint8Array, void, undefined> {
-    for await (const chunk of input) {
-      this.#established.resolve();
-      yield chunk;
+  async *#noticed(input: ByteSource, login: PromiseWithResolvers<void>): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      for await (const chunk of input) {
+        login.resolve();
+        this.#loggedIn = true;
+        this.#established.resolve();
+        yield chunk;
+      }
+    } finally {
+      login.resolve();
     }
+  }
+
+  /** Where a login is ahead, ssh may ask for a password, a passphrase, or whether a key is right. */
+  #tellLogin(until: Promise<unknown>): void {
+    if (!this.#direct && !(this.shared && this.#loggedIn)) this.#options.onLogin?.(until);
   }
 
   /** Runs a program there to its end, in the home of its user; what it printed. Throws when it cannot be run, or fails. */
   run(words: readonly string[]): Promise<string> {
-    return runChild(this.#child(words));
+    const running = runChild(this.#child(words));
+    this.#tellLogin(running);
+    return running;
   }
 
   /** The same beside other sessions, as soon as it costs no login; nobody hears what it says on standard error. */

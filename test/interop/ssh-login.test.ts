@@ -6,19 +6,27 @@ import { test } from 'node:test';
 import { closure } from '../lab/closures.ts';
 import { copies, fails, schemes, start } from './ssh-lab.ts';
 
-test('login shells: fish works, one that prints is named by what it printed', async () => {
+test('login shells: fish and csh work, one that prints is named by what it printed', async () => {
   const basic = await closure('basic');
-  const hosts = { fish: { shell: '/usr/bin/fish' }, loud: { bashrc: 'echo Welcome to loud' } };
+  const hosts = {
+    fish: { shell: '/usr/bin/fish' },
+    csh: { shell: '/usr/bin/tcsh' },
+    loud: { bashrc: 'echo Welcome to loud' },
+  };
   await using lab = await start(hosts, basic);
   const { hello } = basic.named as Record<string, string>;
   for (const scheme of schemes) {
-    await copies(lab, ['--to', `${scheme}://fish`, hello!]);
-    await copies(lab, ['--to', `${scheme}://fish?remote-store=local%3Froot%3D/root/my%20store%26x%3D1`, hello!]).catch(
-      (e: Error) => {
+    for (const shell of ['fish', 'csh']) {
+      await copies(lab, ['--to', `${scheme}://${shell}`, hello!]);
+      await copies(lab, [
+        '--to',
+        `${scheme}://${shell}?remote-store=local%3Froot%3D/root/my%20store%26x%3D1`,
+        hello!,
+      ]).catch((e: Error) => {
         // 2.8 does not know every parameter, but it has to see this one as one word
         assert.match(e.message, /my store/);
-      },
-    );
+      });
+    }
     const error = await fails(lab, ['--to', `${scheme}://loud`, hello!]);
     assert.match(error, /the login shell of loud printed "Welcome to loud" before the protocol/);
   }

@@ -8,6 +8,7 @@ import { stripVTControlCharacters } from 'node:util';
 export class Frame {
   readonly #stream: WriteStream;
   #lines: readonly string[] = [];
+  #pauses = 0;
 
   constructor(stream: WriteStream) {
     this.#stream = stream;
@@ -20,6 +21,7 @@ export class Frame {
 
   /** Replaces the frame. Lines are cut to the terminal's width, or moving back up would miscount. */
   paint(lines: readonly string[]): void {
+    if (this.#pauses > 0) return;
     this.#erase();
     this.#lines = lines.map((line) => cut(line, this.width));
     for (const line of this.#lines) this.#stream.write(`${line}\n`);
@@ -35,6 +37,14 @@ export class Frame {
 
   clear(): void {
     this.#erase();
+  }
+
+  /** Leaves the terminal to somebody else, a question of ssh's, until `until` settles. */
+  pause(until: Promise<unknown>): void {
+    this.#pauses++;
+    this.#erase();
+    const resume = (): void => void this.#pauses--;
+    until.then(resume, resume);
   }
 
   #erase(): void {

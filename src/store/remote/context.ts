@@ -9,6 +9,8 @@ export interface RemoteContext {
   readonly settings: NixSettings;
   readonly trustedKeys: TrustedKeys;
   readonly warn: (text: string) => void;
+  /** Called when ssh may ask something on the terminal, with what settles when it has done. */
+  readonly onLogin?: ((until: Promise<unknown>) => void) | undefined;
   /** Called with what the other side says beside its warnings. */
   readonly debug?: ((text: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -38,6 +38,7 @@ export function sshPlace(
     place,
     params,
     onLine: (line) => context.warn(`${place}: ${line}`),
+    onLogin: context.onLogin,
     signal: context.signal,
   });
   const program = splitWords(params.get('remote-program') || defaultProgram, 'remote-program');

@@ -49,3 +49,21 @@ test('lines are cut to the width, and one that a narrower terminal has wrapped c
   frame.paint([]);
   assert.equal(terminal.take(), '^[10D^[2A^[0J');
 });
+
+test('nothing is painted while somebody else asks a question, and the frame comes back after it', async () => {
+  const { frame, terminal } = frameOn(20);
+  frame.paint(['one']);
+  terminal.take();
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  frame.pause(first.promise);
+  assert.equal(terminal.take(), '^[20D^[1A^[0J');
+  frame.pause(second.promise);
+  first.resolve();
+  await first.promise;
+  frame.paint(['two']);
+  assert.equal(terminal.take(), '');
+  second.reject(new Error('no'));
+  await second.promise.catch(() => {});
+  frame.paint(['three']);
+  assert.equal(terminal.take(), 'three\n');
+});

@@ -152,6 +152,11 @@ export class TrustedKeys {
     return [...this.#byName.keys()];
   }
 
+  /** All of them. */
+  keys(): PublicKey[] {
+    return [...this.#byName.values()].flat();
+  }
+
   /** True when `signature` is of a trusted key over `text`; malformed ones count as not matching, as in Nix 2.8. */
   verifies(text: string, signature: string): boolean {
     const colon = signature.indexOf(':');

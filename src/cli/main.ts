@@ -48,13 +48,18 @@ const commands: Readonly<Record<string, Entry>> = {
 export async function main(args: readonly string[]): Promise<void> {
   const abort = new AbortController();
   const context = processContext(abort.signal);
-  watchSignals(abort, context);
+  // whoever ended it from afar knows
+  const quiet = args[0] === 'stdio';
+  watchSignals(abort, context, quiet);
   try {
     const program = await programFor(args, context);
     await program.parseAsync(args, { from: 'user' });
     process.exitCode = context.status;
   } catch (error) {
-    process.exitCode = report(foreseen(error, args), context, args.includes('--json'));
+    process.exitCode =
+      quiet && abort.signal.aborted
+        ? errorCodes.aborted.exit
+        : report(foreseen(error, args), context, args.includes('--json'));
   }
 }
 
@@ -105,13 +110,12 @@ function foreseen(error: unknown, args: readonly string[]): unknown {
   return new NarrowError('usage', what, { hint });
 }
 
-/** The first signal asks to stop and clean up, the second ends at once. */
-function watchSignals(abort: AbortController, context: Context): void {
+/** The first signal asks to stop and clean up, which is said unless `quiet`; the second ends at once. */
+function watchSignals(abort: AbortController, context: Context, quiet: boolean): void {
   const stop = (signal: NodeJS.Signals): void => {
     if (abort.signal.aborted) process.exit(errorCodes.aborted.exit);
-    context.say(
-      `narrow: ${signal === 'SIGINT' ? 'interrupted' : 'asked to stop'}, cleaning up (again to stop at once)`,
-    );
+    const what = signal === 'SIGINT' ? 'interrupted' : 'asked to stop';
+    if (!quiet) context.say(`narrow: ${what}, cleaning up (again to stop at once)`);
     abort.abort(new NarrowError('aborted', 'stopped; the same command goes on from here'));
   };
   process.on('SIGINT', stop);

@@ -30,6 +30,7 @@ import { splitWords } from '../transport/ssh-words.ts';
 import { explainGreeting, siblingProgram, sshPlace } from './remote/ssh-connection.ts';
 import { sshMachine } from './remote/ssh-machine.ts';
 import { serveSubstituteWords, substituteOverServe } from './remote/substitutes.ts';
+import type { PaceLevel } from './narrow/pace.ts';
 import type { SubstituteOptions, SubstitutingStore } from './substituting.ts';
 import type {
   Abilities,
@@ -53,7 +54,7 @@ export async function openSshStore(place: string, params: URLSearchParams, conte
   const narrow = narrowThere(params);
   if (narrow === undefined) return store;
   const { farStore } = await import('./narrow/far-store.ts');
-  return farStore(store, { place: there, narrow, warn: context.warn });
+  return farStore(store, { place: there, narrow, level: levelOf(params), warn: context.warn });
 }
 
 /** The words that start narrow there; `?narrow=no` does without, and so does whoever names the program to be used. */
@@ -62,6 +63,14 @@ function narrowThere(params: URLSearchParams): string[] | undefined {
   if (named === null)
     return params.has('remote-program') || params.has('remote-store') ? undefined : ['narrow', 'stdio'];
   return ['', 'no', 'false', '0'].includes(named) ? undefined : [...splitWords(named, 'narrow'), 'stdio'];
+}
+
+/** Throws `usage` for what is no level. */
+function levelOf(params: URLSearchParams): PaceLevel {
+  const named = params.get('delta-level') || 'auto';
+  const level = (['auto', 'fast', 'best'] as const).find((known) => known === named);
+  if (level) return level;
+  throw new NarrowError('usage', `delta-level=${named}: expected auto, fast or best`);
 }
 
 /** Where the other side's standard error goes: warnings, until something is built there. */

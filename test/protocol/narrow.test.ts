@@ -115,7 +115,7 @@ test('every answer comes as it was given', async () => {
     client.call(ops.offer, { roots: [one.info.path] }),
     client.call(ops.survey, { bases: [], checkSignatures: true, infos: Buffer.from('x'), signatures: Buffer.alloc(8) }),
     client.call(ops.setProfile, { profile: '/p', path: one.info.path }),
-    collect(client.stream(ops.send, { numbers: [1], whole: [] }).bytes),
+    collect(client.stream(ops.send, { numbers: [1], whole: [], level: 'best' }).bytes),
     client.call(
       ops.rebuild,
       { numbers: [0, 1, 2, 7, 300], whole: [7], checkSignatures: false, realisations: [realisation] },
@@ -139,8 +139,16 @@ test('what a handler throws answers that request alone', async () => {
       await send(Buffer.from('half'));
       throw new Error('a bug');
     },
+    query: () => [],
   });
-  const endless = Array.from({ length: 100 }, () => Buffer.alloc(1000));
+  let left = false;
+  const endless = (async function* () {
+    try {
+      for (;;) yield await new Promise<Buffer>((resolve) => setImmediate(resolve, Buffer.alloc(1000)));
+    } finally {
+      left = true;
+    }
+  })();
   const rebuild = client.call(
     ops.rebuild,
     { numbers: [], whole: [], checkSignatures: true, realisations: [] },
@@ -151,7 +159,10 @@ test('what a handler throws answers that request alone', async () => {
     assert.deepEqual(error.toJSON(), { code: 'refused', message: 'not today', hint: 'tomorrow', a: 1 });
     return true;
   });
-  await rejects(collect(client.stream(ops.send, { numbers: [], whole: [] }).bytes), /a bug/);
+  // and what nobody wants any more is not sent
+  await client.call(ops.query, { paths: [] });
+  assert.equal(left, true);
+  await rejects(collect(client.stream(ops.send, { numbers: [], whole: [], level: 'auto' }).bytes), /a bug/);
   await rejects(client.call(ops.describe, { roots: [] }), /Describe is not allowed here/);
 });
 

@@ -31,14 +31,26 @@ export class NarrowClient implements AsyncDisposable {
     return this.#pipeline.broken;
   }
 
-  /** Asks; `body` follows as frames where the operation has one. Throws what the other side says went wrong. */
-  async call<Q, R>(op: NarrowOperation<Q, R>, request: Q, body?: ByteSource): Promise<R> {
+  /**
+   * Asks; `body` follows as frames where the operation has one, and is left when the answer comes before its end. Throws what
+   * the other side says went wrong.
+   */
+  async call<Q, R>(op: NarrowOperation<Q, R>, request: Q, body: ByteSource = []): Promise<R> {
+    let answered = false;
     const reply = await this.#pipeline.request(
       async (output) => {
         await output.write(this.#encode(op, request));
-        if (op.body === 'frames') await writeFramed(output, body ?? []);
+        if (op.body === 'frames')
+          await writeFramed(
+            output,
+            until(body, () => answered),
+          );
       },
-      (reader) => getReply(reader, op.reply, this.#peer),
+      async (reader) => {
+        const got = await getReply(reader, op.reply, this.#peer);
+        answered = true;
+        return got;
+      },
     );
     if ('failure' in reply) throw reply.failure;
     return reply.value;
@@ -78,5 +90,13 @@ export class NarrowClient implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#pipeline[Symbol.asyncDispose]();
+  }
+}
+
+/** What comes of `source` before `left` is true. */
+async function* until(source: ByteSource, left: () => boolean): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of source) {
+    if (left()) return;
+    yield chunk;
   }
 }

@@ -26,6 +26,9 @@ export interface NarrowOperation<Q, R> {
   readonly answer: 'none' | 'frames';
 }
 
+export type OperationRequest<O> = O extends NarrowOperation<infer Q, infer _> ? Q : never;
+export type OperationAnswer<O> = O extends NarrowOperation<infer _, infer R> ? R : never;
+
 /** A closure that paths can be rebuilt from, named by its root. */
 export interface Candidate {
   readonly root: StorePath;
@@ -107,6 +110,17 @@ const ending: Codec<Ending> = fields<Ending>({
   error: optional(failure),
 });
 
+const workLevels = ['auto', 'fast', 'best'] as const;
+
+/** How much work a sender is to do for few bytes; `auto`: as much as the line leaves time for. */
+export type WorkLevel = (typeof workLevels)[number];
+
+const workLevel: Codec<WorkLevel> = mapped<number, WorkLevel>(
+  u64,
+  (number) => workLevels[number] ?? 'auto',
+  (level) => workLevels.indexOf(level),
+);
+
 /** As JSON, the form that both kinds have. */
 const realisation: Codec<Realisation> = textual((value) => parseRealisation(value), formatRealisation);
 
@@ -186,9 +200,9 @@ export interface NarrowTable {
     { bases: readonly StorePath[]; infos: Uint8Array }
   >;
   /** Bytes of the delta of paths that were told of, which is made and not sent. */
-  readonly estimate: NarrowOperation<Numbered, number>;
+  readonly estimate: NarrowOperation<Numbered & { readonly level: WorkLevel }, number>;
   /** The delta of paths that were told of comes before the reply. */
-  readonly send: NarrowOperation<Numbered & { readonly whole: readonly number[] }, void>;
+  readonly send: NarrowOperation<Numbered & { readonly whole: readonly number[]; readonly level: WorkLevel }, void>;
 }
 
 export const narrowOperations: NarrowTable = {
@@ -219,8 +233,8 @@ export const narrowOperations: NarrowTable = {
     fields({ roots: pathSet, candidates: list(candidate), tools: list(text) }),
     fields({ bases: pathSet, infos: blob }),
   ),
-  estimate: row(12, 'Estimate', fields({ numbers: indices }), u64),
-  send: row(13, 'Send', fields({ numbers: indices, whole: indices }), nothing, { answer: 'frames' }),
+  estimate: row(12, 'Estimate', fields({ numbers: indices, level: workLevel }), u64),
+  send: row(13, 'Send', fields({ numbers: indices, whole: indices, level: workLevel }), nothing, { answer: 'frames' }),
 };
 
 /** Rows by number. */

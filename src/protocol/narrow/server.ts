@@ -11,20 +11,17 @@ import { Output } from '../duplex.ts';
 import { FrameWriter, readFramed } from '../framed.ts';
 import type { NarrowGreeting } from './handshake.ts';
 import { greetNarrowClient } from './handshake.ts';
-import type { NarrowOperation, NarrowTable } from './operations.ts';
+import type { NarrowOperation, NarrowTable, OperationAnswer, OperationRequest } from './operations.ts';
 import { narrowByNumber, narrowOperations } from './operations.ts';
 import { putAnswer, putFailure } from './reply.ts';
-
-type Request<O> = O extends NarrowOperation<infer Q, infer _> ? Q : never;
-type Answer<O> = O extends NarrowOperation<infer _, infer R> ? R : never;
 
 /** Answers. `body` is what follows the request; `send` sends what comes before the reply. */
 export type NarrowHandlers = {
   readonly [K in keyof NarrowTable]?: (
-    request: Request<NarrowTable[K]>,
+    request: OperationRequest<NarrowTable[K]>,
     body: ByteSource,
     send: (chunk: Uint8Array) => Promise<void>,
-  ) => Answer<NarrowTable[K]> | Promise<Answer<NarrowTable[K]>>;
+  ) => OperationAnswer<NarrowTable[K]> | Promise<OperationAnswer<NarrowTable[K]>>;
 };
 
 type AnyHandler = (request: unknown, body: ByteSource, send: (chunk: Uint8Array) => Promise<void>) => unknown;
@@ -68,11 +65,11 @@ async function serveOne(
     out = new ByteWriter();
     putFailure(out, error, peer);
   }
-  // the next request stands behind the rest of the body
-  if (body) for (let next = await body.next(); next.done !== true; next = await body.next());
   await frames?.end();
   await output.write(out.take());
   await output.flush();
+  // After the answer: who hears it sends no more. The next request stands behind the rest.
+  if (body) for (let next = await body.next(); next.done !== true; next = await body.next());
 }
 
 /** The same source, which goes on where it was left. */

@@ -15,13 +15,13 @@ type Handlers = Required<Pick<NarrowHandlers, 'closure' | 'estimate' | 'send'>>;
 export class FarSender {
   readonly handlers: Handlers = {
     closure: (request) => this.#closure(request),
-    estimate: async ({ numbers }) => {
+    estimate: async ({ numbers, level }) => {
       let size = 0;
-      for await (const chunk of this.#told().delta(numbers, { tools: this.#tools })) size += chunk.length;
+      for await (const chunk of this.#told().delta(numbers, { tools: this.#tools, level })) size += chunk.length;
       return size;
     },
-    send: async ({ numbers, whole }, _, send) => {
-      const delta = this.#told().delta(numbers, { whole: new Set(whole), tools: this.#tools });
+    send: async ({ numbers, whole, level }, _, send) => {
+      const delta = this.#told().delta(numbers, { whole: new Set(whole), tools: this.#tools, level });
       for await (const chunk of delta) await send(chunk);
     },
   };

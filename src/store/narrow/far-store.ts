@@ -14,11 +14,15 @@ import { forward } from '../wrap/forward.ts';
 import { eitherProgram, link } from './link.ts';
 import { NearReceiver } from './near-receiver.ts';
 import { NearSender } from './near-sender.ts';
+import type { PaceLevel } from './pace.ts';
+import { parseFacts } from './told-facts.ts';
 
 export interface FarOptions {
   readonly place: SshPlace;
   /** The words that start it there. */
   readonly narrow: readonly string[];
+  /** How much work for few bytes; by default what fits the line. */
+  readonly level?: PaceLevel | undefined;
   readonly warn: (text: string) => void;
 }
 
@@ -31,7 +35,7 @@ interface Session {
 
 export function farStore(stock: SshStore, options: FarOptions): SshStore & DeltaStore {
   let session: Session | undefined;
-  const { place, warn } = options;
+  const { place, level, warn } = options;
 
   const meet = async (begin: (client: NarrowClient) => Promise<Omit<Session, 'client'>>): Promise<Meeting> => {
     const far = await connect(stock, options);
@@ -46,8 +50,10 @@ export function farStore(stock: SshStore, options: FarOptions): SshStore & Delta
   };
 
   const ours: Partial<SshStore & DeltaStore> = {
-    meetSource: (sending) => meet(async (client) => ({ sender: await NearSender.meet(client, sending, { warn }) })),
-    meetDestination: (receiving) => meet(async (client) => ({ receiver: await NearReceiver.meet(client, receiving) })),
+    meetSource: (sending) =>
+      meet(async (client) => ({ sender: await NearSender.meet(client, sending, { level, warn }) })),
+    meetDestination: (receiving) =>
+      meet(async (client) => ({ receiver: await NearReceiver.meet(client, receiving, { level }) })),
     hold: (paths) => (session ? Promise.resolve({ async [Symbol.asyncDispose]() {} }) : stock.hold(paths)),
     async pathInfos(paths, asked) {
       if (!session) return stock.pathInfos(paths, asked);
@@ -100,6 +106,6 @@ async function connect(stock: SshStore, { place, narrow }: FarOptions): Promise<
 }
 
 function factsOf({ offer }: NearSender, { greeting }: NarrowClient): StoreFacts {
-  const facts = JSON.parse(offer.facts) as StoreFacts;
+  const facts = parseFacts(offer.facts);
   return { ...facts, version: [greeting.software, facts.version].filter(Boolean).join(', ') };
 }

@@ -12,14 +12,21 @@ import type { MetDestination, OpenNar } from '../store.ts';
 import type { OfferedClosure } from './candidates.ts';
 import { baseClosures } from './candidates.ts';
 import type { DecodedPaths } from './decoded-paths.ts';
+import type { PaceLevel } from './pace.ts';
 import { completeInfo } from './proof.ts';
 import { Rebuilding } from './rebuilding.ts';
+
+export interface NearReceiverOptions {
+  /** How much work the sender is to do for few bytes. */
+  readonly level?: PaceLevel | undefined;
+}
 
 export class NearReceiver implements AsyncDisposable {
   /** Paths here that it may be rebuilt from. */
   readonly baseCount: number;
   readonly #client: NarrowClient;
   readonly #rebuilding: Rebuilding;
+  readonly #level: PaceLevel;
   readonly #infos = new Map<StorePath, PathInfo>();
   readonly #numbers: ReadonlyMap<StorePath, number>;
   readonly #stack = new AsyncDisposableStack();
@@ -32,8 +39,14 @@ export class NearReceiver implements AsyncDisposable {
   /** What came out of their bases was wrong. */
   readonly #distrusted = new Set<number>();
 
-  private constructor(client: NarrowClient, rebuilding: Rebuilding, known: ReadonlyMap<StorePath, PathInfo>) {
+  private constructor(
+    client: NarrowClient,
+    rebuilding: Rebuilding,
+    known: ReadonlyMap<StorePath, PathInfo>,
+    { level = 'auto' }: NearReceiverOptions,
+  ) {
     this.#client = client;
+    this.#level = level;
     this.#rebuilding = rebuilding;
     this.baseCount = known.size;
     for (const info of known.values()) this.#infos.set(info.path, info);
@@ -45,7 +58,11 @@ export class NearReceiver implements AsyncDisposable {
     this.#numbers = new Map(rebuilding.fresh.list.map(({ path }, number) => [path, number]));
   }
 
-  static async meet(client: NarrowClient, receiving: MetDestination): Promise<NearReceiver> {
+  static async meet(
+    client: NarrowClient,
+    receiving: MetDestination,
+    options: NearReceiverOptions = {},
+  ): Promise<NearReceiver> {
     const { destination, roots, signal } = receiving;
     const closures = destination.abilities.nearby ? await baseClosures(destination, roots, { signal }) : [];
     const { bases, infos } = await client.call(ops.closure, {
@@ -56,7 +73,8 @@ export class NearReceiver implements AsyncDisposable {
     const chosen = closures.filter(({ root }) => bases.includes(root));
     const known = new Map(chosen.flatMap((closure) => [...closure.infos]));
     const base = new BaseClosure(known.values());
-    return new NearReceiver(client, new Rebuilding({ store: destination, base, known, infos, signal }), known);
+    const rebuilding = new Rebuilding({ store: destination, base, known, infos, signal });
+    return new NearReceiver(client, rebuilding, known, options);
   }
 
   /** What each path's delta cost, and why. */
@@ -77,7 +95,7 @@ export class NearReceiver implements AsyncDisposable {
   /** Bytes of the delta of these paths. */
   deltaSize(infos: readonly PathInfo[]): Promise<number> {
     const numbers = infos.flatMap(({ path }) => this.#numbers.get(path) ?? []);
-    return this.#client.call(ops.estimate, { numbers });
+    return this.#client.call(ops.estimate, { numbers, level: this.#level });
   }
 
   expect(infos: readonly PathInfo[]): void {
@@ -103,7 +121,7 @@ export class NearReceiver implements AsyncDisposable {
   async #decode(numbers: readonly number[], alone = false): Promise<DecodedPaths> {
     await this.#last?.finish();
     const whole = numbers.filter((number) => alone || this.#distrusted.has(number));
-    const { bytes } = this.#client.stream(ops.send, { numbers, whole });
+    const { bytes } = this.#client.stream(ops.send, { numbers, whole, level: this.#level });
     return (this.#last = this.#stack.use(this.#rebuilding.decode(numbers, new Set(whole), bytes)));
   }
 

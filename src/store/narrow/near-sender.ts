@@ -9,14 +9,18 @@ import type { PathInfo } from '../../model/path-info.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import type { NarrowClient } from '../../protocol/narrow/client.ts';
 import { narrowOperations as ops } from '../../protocol/narrow/operations.ts';
-import type { Ending, Offer } from '../../protocol/narrow/operations.ts';
+import type { Ending, Offer, OperationAnswer } from '../../protocol/narrow/operations.ts';
 import type { AddOptions, Item, MetSource, Outcome, Verdict } from '../store.ts';
 import { verdictOnKnown } from '../verdict.ts';
+import type { PaceLevel } from './pace.ts';
 import { Packing } from './packing.ts';
+import type { InfoOptions } from './packing.ts';
 import { unpackColumns } from './packed-columns.ts';
 import { signaturesDigest } from './signatures-digest.ts';
 
 export interface NearSenderOptions {
+  /** How much work for few bytes. */
+  readonly level?: PaceLevel | undefined;
   readonly warn: (text: string) => void;
 }
 
@@ -56,16 +60,10 @@ export class NearSender {
 
   /** What the destination says of each path of the closure. */
   async check(infos: readonly PathInfo[], options: AddOptions): Promise<Map<StorePath, Verdict>> {
-    const checkSignatures = options.checkSignatures ?? true;
     const trusted = new Set(this.offer.trustedKeys);
     const shared = infos.filter(({ path }) => !this.#numbers.has(path));
-    const { standings, sameSignatures } = await this.#client.call(ops.survey, {
-      bases: this.#baseRoots,
-      checkSignatures,
-      infos: await this.packing.infos({
-        signed: (info) => info.signatures.some((signature) => trusted.has(signature.slice(0, signature.indexOf(':')))),
-      }),
-      signatures: signaturesDigest(shared),
+    const { standings, sameSignatures } = await this.#survey(signaturesDigest(shared), options, {
+      signed: (info) => info.signatures.some((signature) => trusted.has(signature.slice(0, signature.indexOf(':')))),
     });
     const byNumber = new Map(standings.map(({ number, standing }) => [number, standing]));
     const there = sameSignatures ? undefined : await this.#query(shared);
@@ -79,6 +77,12 @@ export class NearSender {
         return [info.path, standing?.status === 'refused' ? standing : { status: 'missing' }];
       }),
     );
+  }
+
+  /** Tells what is to come. */
+  async #survey(signatures: Uint8Array, { checkSignatures = true }: AddOptions, how: InfoOptions): Promise<Survey> {
+    const infos = await this.packing.infos(how);
+    return await this.#client.call(ops.survey, { bases: this.#baseRoots, checkSignatures, infos, signatures });
   }
 
   async #query(infos: readonly PathInfo[]): Promise<Map<StorePath, PathInfo>> {
@@ -111,6 +115,8 @@ export class NearSender {
       const why = first.endings.get(number)!.error?.message ?? 'it came out wrong';
       this.#options.warn(`${this.packing.fresh.list[number]!.path} could not be rebuilt and is sent whole: ${why}`);
     }
+    // what was to be proven by a signature may have one that proves nothing: now with all hashes
+    await this.#survey(Buffer.alloc(0), options, { complete: true });
     const second = await this.#send(again, spoiled, [...all.values()], options);
     for (const number of again) yield this.#outcome(number, second.endings.get(number), second.bytes);
   }
@@ -120,7 +126,8 @@ export class NearSender {
     const numbers = infos.flatMap(({ path }) => this.#numbers.get(path) ?? []);
     await this.#learnBases(numbers);
     let size = 0;
-    for await (const chunk of this.packing.delta(numbers, { tools: new Set(this.offer.tools) })) size += chunk.length;
+    const how = { tools: new Set(this.offer.tools), level: this.#options.level };
+    for await (const chunk of this.packing.delta(numbers, how)) size += chunk.length;
     return size;
   }
 
@@ -142,6 +149,7 @@ export class NearSender {
     const delta = this.packing.delta(numbers, {
       whole,
       tools: new Set(this.offer.tools),
+      level: this.#options.level,
       onPath: (path, report) => {
         bytes.set(path, Math.round(report.bytes));
         onBytes?.(path, this.packing.fresh.list[this.#numbers.get(path)!]!.info.narSize);
@@ -165,6 +173,8 @@ export class NearSender {
 }
 
 type Known = PathInfo | BaseInfo;
+
+type Survey = OperationAnswer<typeof ops.survey>;
 
 /** What came out was wrong, or could not be made: a damaged base. Other failures would only repeat themselves. */
 function isSpoiled({ error }: Ending): boolean {

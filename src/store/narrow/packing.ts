@@ -3,7 +3,6 @@
 import { inOrderOfBases } from '../../closure/pairing-order.ts';
 import { pairClosures } from '../../closure/pairing.ts';
 import type { BaseClosure, BaseInfo } from '../../delta/base-closure.ts';
-import type { Level } from '../../delta/codec/file.ts';
 import { ColumnWriter } from '../../delta/columns.ts';
 import type { BaseDigests } from '../../delta/digests.ts';
 import { decodeDigests } from '../../delta/digests.ts';
@@ -17,6 +16,8 @@ import type { Store } from '../store.ts';
 import { FreshPaths } from './books.ts';
 import type { FreshPath } from './books.ts';
 import { NearbyTrees } from './nearby-trees.ts';
+import { Pace } from './pace.ts';
+import type { PaceLevel } from './pace.ts';
 import { packColumns } from './packed-columns.ts';
 
 export interface PackingRequest {
@@ -42,7 +43,7 @@ export interface DeltaOptions {
   readonly whole?: ReadonlySet<number>;
   /** What the receiver can pack compressed files with. */
   readonly tools?: ReadonlySet<string>;
-  readonly level?: Level | (() => Level);
+  readonly level?: PaceLevel | undefined;
   /** Called in order, when a path's bytes have been given out. */
   readonly onPath?: ((path: StorePath, report: PathReport) => void) | undefined;
 }
@@ -124,14 +125,17 @@ export class Packing {
   /** The delta of the paths of these numbers, in this order. */
   async *delta(numbers: readonly number[], options: DeltaOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     const { source, signal } = this.#request;
-    const { whole = new Set<number>(), onPath, ...rest } = options;
+    const { whole = new Set<number>(), tools, onPath } = options;
+    const pace = new Pace(options.level);
     await using trees = new NearbyTrees(source, signal);
     let told = 0;
-    yield* encodeDelta(this.#items(numbers, whole, trees), {
-      ...rest,
+    const delta = encodeDelta(this.#items(numbers, whole, trees), {
+      level: pace.level,
+      ...(tools && { tools }),
       ...(signal && { signal }),
       onPath: (report) => onPath?.(this.fresh.list[numbers[told++]!]!.path, report),
     });
+    yield* pace.measured(delta);
   }
 
   async *#items(

@@ -47,18 +47,18 @@ export function contentDigest(contents: Iterable<Uint8Array>): Buffer {
 
 /** Files up to this size are read once and held. */
 const heldSize = 4 * 1024 * 1024;
-/** Of larger ones blocks are held, so many at most. */
-const pageSize = 1024 * 1024;
-const pageCount = 8;
+/** Of larger ones blocks are held, so many at most: matched parts of big executables lie all over the old file. */
+const pageSize = 128 * 1024;
+const pageCount = 256;
 
-/** A file of `size` bytes in `tree`, for reading at random; what is handed out is not overwritten by later reads. */
+/** A file of `size` bytes in `tree`, for reading at random. */
 export function treeFile(tree: SyncFileTree, path: TreePath, size: number): RandomBytes {
   if (size > heldSize) return pagedFile(tree, path, size);
   let held: Buffer | undefined;
   return {
     size,
     read(offset, length) {
-      held ??= readPart(tree, path, 0, size, size);
+      held ??= readPart(tree, path, 0, Buffer.allocUnsafe(size), size);
       return held.subarray(offset, offset + length);
     },
   };
@@ -66,14 +66,18 @@ export function treeFile(tree: SyncFileTree, path: TreePath, size: number): Rand
 
 function pagedFile(tree: SyncFileTree, path: TreePath, size: number): RandomBytes {
   const pages = new Map<number, Buffer>();
+  let buffer = Buffer.alloc(0);
   const page = (number: number): Buffer => {
     const known = pages.get(number);
     if (known !== undefined) return known;
     const start = number * pageSize;
-    const bytes = readPart(tree, path, start, Math.min(pageSize, size - start), size);
-    if (pages.size >= pageCount) pages.delete(pages.keys().next().value!);
-    pages.set(number, bytes);
-    return bytes;
+    const length = Math.min(pageSize, size - start);
+    const oldest = pages.size < pageCount ? undefined : pages.keys().next().value!;
+    const room = oldest === undefined ? Buffer.allocUnsafe(pageSize) : pages.get(oldest)!;
+    if (oldest !== undefined) pages.delete(oldest);
+    readPart(tree, path, start, room.subarray(0, length), size);
+    pages.set(number, room);
+    return room;
   };
   return {
     size,
@@ -81,13 +85,15 @@ function pagedFile(tree: SyncFileTree, path: TreePath, size: number): RandomByte
       const first = Math.floor(offset / pageSize);
       const start = offset - first * pageSize;
       if (start + length <= pageSize) return page(first).subarray(start, start + length);
-      return readPart(tree, path, offset, length, size);
+      if (buffer.length < length) buffer = Buffer.allocUnsafe(length);
+      return readPart(tree, path, offset, buffer.subarray(0, length), size);
     },
   };
 }
 
-function readPart(tree: SyncFileTree, path: TreePath, offset: number, length: number, size: number): Buffer {
-  const bytes = Buffer.allocUnsafe(length);
+/** Fills `bytes` from `offset` of a file that has `size` bytes. */
+function readPart(tree: SyncFileTree, path: TreePath, offset: number, bytes: Buffer, size: number): Buffer {
+  const { length } = bytes;
   let at = 0;
   // without a range a tree reads to the end of the file in one go
   for (const chunk of tree.read(path, length === size ? undefined : { offset, length })) {

@@ -166,6 +166,13 @@ test('a damaged base here costs one whole path, too', async () => {
   assert.deepEqual(bytes, readFileSync(join(rebuilt.root, rebuilt.named['bash']!, 'bin/bash')));
 });
 
+test('a store that is yet to be made takes everything whole', async () => {
+  const basic = await closure('basic');
+  const target = join(tempDir('new'), 'root');
+  await narrow(['copy', '--no-check-sigs', '--from', local(basic.root), '--to', far(target).url, basic.top]);
+  await expectClean(target, basic);
+});
+
 test('a far side that only reads lets nothing be added', async () => {
   const basic = await closure('basic');
   const target = await freshStore();

@@ -1,11 +1,13 @@
 // narrow stdio: this machine's store for a narrow on another, over standard input and output. Started by ssh.
 
 import type { Command } from 'commander';
-import { NarrowError } from '../../errors.ts';
+import { NarrowError, isNarrowError } from '../../errors.ts';
 import { serveNarrow } from '../../protocol/narrow/server.ts';
 import { FarContext } from '../../store/narrow/far-context.ts';
 import { farSide } from '../../store/narrow/far-side.ts';
+import type { OpenContext } from '../../store/open-context.ts';
 import { openStore, openWritable } from '../../store/open.ts';
+import type { Store, WritableStore } from '../../store/store.ts';
 import { standardStreams } from '../../transport/standard-streams.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
@@ -38,11 +40,21 @@ async function runStdio(options: StdioOptions, context: Context): Promise<void> 
       hint: 'ssh starts this command by itself: narrow copy --to ssh://HOST PATH',
     });
   const open = openContext(context);
-  await using store = await openStore(options.store, open);
   await using destination = options.readOnly ? undefined : await openWritable(options.store, open);
+  await using store = await openReadable(options.store, open, destination);
   const { trustedKeys } = open;
   await using far = new FarContext({ store, destination, trustedKeys, signal: context.signal });
   await using client = standardStreams('the client');
   const greeting = { software: `narrow ${version()}`, storeDir: store.storeDir, features: [] };
   await serveNarrow(client, greeting, farSide(far));
+}
+
+/** Reading needs no daemon where the store lies open beside it; a store that is yet to be made is read as it is written. */
+async function openReadable(url: string, open: OpenContext, destination: WritableStore | undefined): Promise<Store> {
+  try {
+    return await openStore(url, open);
+  } catch (error) {
+    if (destination && isNarrowError(error, 'missing')) return destination;
+    throw error;
+  }
 }

@@ -39,7 +39,7 @@ async function openParsed(url: StoreUrl, context: OpenContext, mode: OpenMode): 
     case 'daemon':
       return (await import('./daemon.ts')).openDaemonStore(url.params, context);
     case 'ssh':
-      return (await import('./ssh.ts')).openSshStore(url.place, url.params, context);
+      return (await import('./narrow/open.ts')).openHost(url.place, url.params, context);
     case 'ssh-ng':
       return (await import('./ssh-ng.ts')).openSshNgStore(url.place, url.params, context);
     case 'auto':

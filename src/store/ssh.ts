@@ -26,11 +26,9 @@ import { RemoteRoots } from './remote/remote-roots.ts';
 import { allPathsOf } from './remote/all-paths.ts';
 import { addOverServe } from './remote/serve-add.ts';
 import type { SshPlace } from './remote/ssh-connection.ts';
-import { splitWords } from '../transport/ssh-words.ts';
 import { explainGreeting, siblingProgram, sshPlace } from './remote/ssh-connection.ts';
 import { sshMachine } from './remote/ssh-machine.ts';
 import { serveSubstituteWords, substituteOverServe } from './remote/substitutes.ts';
-import type { PaceLevel } from './narrow/pace.ts';
 import type { SubstituteOptions, SubstitutingStore } from './substituting.ts';
 import type {
   Abilities,
@@ -49,28 +47,7 @@ import type {
 export async function openSshStore(place: string, params: URLSearchParams, context: RemoteContext): Promise<SshStore> {
   const lines: Lines = { show: context.warn };
   const watched = { ...context, warn: (text: string) => lines.show(text) };
-  const there = sshPlace('ssh', place, params, watched, 'nix-store');
-  const store = new SshStore(there, remoteStoreDir(params), context, lines);
-  const narrow = narrowThere(params);
-  if (narrow === undefined) return store;
-  const { farStore } = await import('./narrow/far-store.ts');
-  return farStore(store, { place: there, narrow, level: levelOf(params), warn: context.warn });
-}
-
-/** The words that start narrow there; `?narrow=no` does without, and so does whoever names the program to be used. */
-function narrowThere(params: URLSearchParams): string[] | undefined {
-  const named = params.get('narrow');
-  if (named === null)
-    return params.has('remote-program') || params.has('remote-store') ? undefined : ['narrow', 'stdio'];
-  return ['', 'no', 'false', '0'].includes(named) ? undefined : [...splitWords(named, 'narrow'), 'stdio'];
-}
-
-/** Throws `usage` for what is no level. */
-function levelOf(params: URLSearchParams): PaceLevel {
-  const named = params.get('delta-level') || 'auto';
-  const level = (['auto', 'fast', 'best'] as const).find((known) => known === named);
-  if (level) return level;
-  throw new NarrowError('usage', `delta-level=${named}: expected auto, fast or best`);
+  return new SshStore(sshPlace('ssh', place, params, watched, 'nix-store'), remoteStoreDir(params), context, lines);
 }
 
 /** Where the other side's standard error goes: warnings, until something is built there. */
@@ -86,7 +63,7 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
   readonly tellsOutputs = false;
   readonly tellsProgress = false;
   readonly machine: Machine | undefined;
-  readonly #place: SshPlace;
+  readonly place: SshPlace;
   readonly #context: RemoteContext;
   readonly #lines: Lines;
   readonly #roots: RemoteRoots;
@@ -107,7 +84,7 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
     this.#lines = lines;
     this.url = place.url;
     this.storeDir = storeDir;
-    this.#place = place;
+    this.place = place;
     this.machine = sshMachine(place);
     this.#context = context;
     this.#roots = new RemoteRoots(place, storeDir);
@@ -128,7 +105,7 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
   }
 
   #open(options: readonly string[] = []): ServeClient {
-    const { connection, program, store } = this.#place;
+    const { connection, program, store } = this.place;
     this.#context.signal?.throwIfAborted();
     const duplex = connection.start([...program, '--serve', '--write', ...store, ...options]);
     const client = new ServeClient(duplex, { storeDir: this.storeDir });
@@ -160,7 +137,7 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
     try {
       return await question(this.#client());
     } catch (error) {
-      throw explainGreeting(error, this.#place.connection.host);
+      throw explainGreeting(error, this.place.connection.host);
     }
   }
 
@@ -309,14 +286,14 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
       try {
         await addOverServe({ url, warn, sessions, infos, missing: this.#missing }, items, { ...options, signal }, hear);
       } catch (error) {
-        throw explainGreeting(error, this.#place.connection.host);
+        throw explainGreeting(error, this.place.connection.host);
       }
     }, options.signal);
   }
 
   /** Sessions beside the asking one, each opened when it is needed, and again when it has ended. */
   #further(): (() => ServeClient)[] {
-    return Array.from({ length: this.#place.maxSessions - 1 }, () => {
+    return Array.from({ length: this.place.maxSessions - 1 }, () => {
       let session: ServeClient | undefined;
       return () => (session = session && !session.broken ? session : this.#open());
     });
@@ -365,8 +342,8 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
 
   /** Asked of the daemon's protocol there: the serve protocol cannot. */
   allPaths(): Promise<readonly StorePath[]> {
-    const { connection, store } = this.#place;
-    const program = siblingProgram(this.#place, 'nix-daemon');
+    const { connection, store } = this.place;
+    const program = siblingProgram(this.place, 'nix-daemon');
     return allPathsOf(connection.start([...program, ...store, '--stdio']), this.storeDir);
   }
 
@@ -385,6 +362,6 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled([...this.#clients].map((client) => client[Symbol.asyncDispose]()));
     await this.#trees[Symbol.asyncDispose]();
-    this.#place.connection[Symbol.dispose]();
+    this.place.connection[Symbol.dispose]();
   }
 }

@@ -3,11 +3,11 @@
 
 import { formatError } from '../../errors.ts';
 import { gzip } from './gzip.ts';
-import type { Packer } from './packer.ts';
+import type { MemberKind, Packer } from './packer.ts';
 import { xz } from './xz.ts';
 import { zstd } from './zstd.ts';
 
-export type MemberKind = 'gzip' | 'xz' | 'zstd';
+export type { MemberKind } from './packer.ts';
 
 /** Packed or not, files above this are left as they are: all is done in memory. */
 export const contentsLimit: number = 64 * 1024 * 1024;

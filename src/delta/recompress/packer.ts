@@ -1,6 +1,6 @@
 // What a way of packing is to the rest.
 
-import type { MemberKind } from './member.ts';
+export type MemberKind = 'gzip' | 'xz' | 'zstd';
 
 export interface Proof {
   readonly tool: string;

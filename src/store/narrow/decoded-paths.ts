@@ -1,10 +1,14 @@
 // Paths out of a delta, which come in its order, for readers that want them in theirs: what is passed over is put aside.
 
 import { NarrowError } from '../../errors.ts';
-import type { DecodedPath, PathReport } from '../../delta/stream.ts';
+import type { DecodedPath, DeltaTarget, PathReport } from '../../delta/stream.ts';
 import { Spool } from '../../fs/spool.ts';
 import type { OpenNar } from '../store.ts';
-import type { NumberedTarget } from './rebuilding.ts';
+
+/** A path of the delta, by its number. */
+export interface NumberedTarget extends DeltaTarget {
+  readonly number: number;
+}
 
 type Decoded = DecodedPath<NumberedTarget>;
 
@@ -13,6 +17,8 @@ export class DecodedPaths implements AsyncDisposable {
   readonly #paths: AsyncGenerator<Decoded, void>;
   readonly #with: AsyncDisposable;
   readonly #onReport: (target: NumberedTarget, report: PathReport) => void;
+  /** Others are passed over for good. */
+  readonly #wanted: (number: number) => boolean;
   /** Passed over, by number. */
   readonly #aside = new Map<number, { readonly spool: Spool; readonly failure: unknown }>();
   /** Readers take turns. */
@@ -22,7 +28,9 @@ export class DecodedPaths implements AsyncDisposable {
     paths: AsyncGenerator<Decoded, void>,
     together: AsyncDisposable,
     onReport: (target: NumberedTarget, report: PathReport) => void = () => {},
+    wanted: (number: number) => boolean = () => true,
   ) {
+    this.#wanted = wanted;
     this.#onReport = onReport;
     this.#paths = paths;
     this.#with = together;
@@ -56,7 +64,7 @@ export class DecodedPaths implements AsyncDisposable {
     for (let next = await this.#paths.next(); next.done !== true; next = await this.#paths.next()) {
       const { target } = next.value;
       if (target.number === number) yield* rebuilt(next.value);
-      else await this.#putAside(next.value);
+      else if (this.#wanted(target.number)) await this.#putAside(next.value);
       this.#onReport(target, next.value.report());
       if (target.number === number) return;
     }

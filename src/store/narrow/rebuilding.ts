@@ -6,26 +6,22 @@ import type { BaseClosure } from '../../delta/base-closure.ts';
 import { digestsOf, encodeDigests } from '../../delta/digests.ts';
 import { PathInfoReader, infoColumns } from '../../delta/path-infos.ts';
 import type { SentInfo } from '../../delta/path-infos.ts';
-import type { DeltaTarget, PathReport } from '../../delta/stream.ts';
+import type { PathReport } from '../../delta/stream.ts';
 import { decodeDelta } from '../../delta/stream.ts';
 import { translated } from '../../delta/translated-tree.ts';
 import type { SyncFileTree } from '../../format/nar/tree.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import type { StorePath } from '../../model/store-path.ts';
-import type { Store } from '../store.ts';
 import { FreshPaths } from './books.ts';
 import { DecodedPaths } from './decoded-paths.ts';
+import type { NumberedTarget } from './decoded-paths.ts';
 import { NearbyTrees } from './nearby-trees.ts';
+import type { NearbyStore } from './nearby-trees.ts';
 import { unpackColumns } from './packed-columns.ts';
-
-/** A path of the delta, by its number. */
-export interface NumberedTarget extends DeltaTarget {
-  readonly number: number;
-}
 
 export interface RebuildingRequest {
   /** Where the bases are. */
-  readonly store: Store;
+  readonly store: NearbyStore;
   readonly base: BaseClosure;
   /** Of the bases, as the store knows them. */
   readonly known: ReadonlyMap<StorePath, PathInfo>;
@@ -57,15 +53,20 @@ export class Rebuilding {
     return encodeDigests(all);
   }
 
-  /** The paths of a delta, which comes in the order of `numbers`. */
-  decode(numbers: readonly number[], whole: ReadonlySet<number>, delta: ByteSource): DecodedPaths {
+  /** The paths of a delta, which comes in the order of `numbers`. Those that are not `wanted` will not be taken. */
+  decode(
+    numbers: readonly number[],
+    whole: ReadonlySet<number>,
+    delta: ByteSource,
+    wanted?: (number: number) => boolean,
+  ): DecodedPaths {
     const { signal } = this.#request;
     const trees = this.#nearby();
     const targets = this.#targets(numbers, whole, trees);
     const decoded = decodeDelta(delta, targets, signal ? { signal } : {});
-    return new DecodedPaths(decoded, trees, ({ number }, report) =>
-      this.reports.set(this.fresh.list[number]!.path, report),
-    );
+    const onReport = ({ number }: NumberedTarget, report: PathReport): void =>
+      void this.reports.set(this.fresh.list[number]!.path, report);
+    return new DecodedPaths(decoded, trees, onReport, wanted);
   }
 
   #nearby(): NearbyTrees {

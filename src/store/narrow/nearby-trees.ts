@@ -10,16 +10,21 @@ import { localTree } from '../../fs/tree.ts';
 import type { FileTree, SyncFileTree } from '../../format/nar/tree.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import { takeNar } from '../intake.ts';
-import type { Store } from '../store.ts';
+import type { Abilities, Store } from '../store.ts';
+
+/** What of a store is needed here. */
+export interface NearbyStore extends Pick<Store, 'open' | 'tree'> {
+  readonly abilities: Pick<Abilities, 'nearby'>;
+}
 
 /** What was unpacked goes when this is disposed. */
 export class NearbyTrees implements AsyncDisposable {
-  readonly #store: Store;
+  readonly #store: NearbyStore;
   readonly #signal: AbortSignal | undefined;
   #directory: string | undefined;
   #count = 0;
 
-  constructor(store: Store, signal?: AbortSignal) {
+  constructor(store: NearbyStore, signal?: AbortSignal) {
     this.#store = store;
     this.#signal = signal;
   }

@@ -28,6 +28,8 @@ export interface PackingRequest {
   /** What the other side can rebuild from, and the roots of that. */
   readonly base: BaseClosure;
   readonly baseRoots: readonly StorePath[];
+  /** Bases of each path, where they are known already: all of them are in the base closure. */
+  readonly pairs?: ReadonlyMap<StorePath, readonly StorePath[]> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -68,7 +70,7 @@ export class Packing {
     this.#request = request;
     this.baseCount = base.infos.length;
     const old = new Map(base.infos.map((info) => [info.path, info]));
-    const pairs = pairClosures({ fresh: closure, freshRoots: roots, old, oldRoots: baseRoots });
+    const pairs = request.pairs ?? pairClosures({ fresh: closure, freshRoots: roots, old, oldRoots: baseRoots });
     const basesOf = (path: StorePath): number[] =>
       (pairs.get(path) ?? []).filter((name) => name !== path).map((name) => base.numberOf(name));
     const infos = [...closure.values()].filter((info) => !sameContents(old.get(info.path), info));

@@ -2,7 +2,7 @@
 // each tree as one path, the delta against nar.xz and against bsdiff of the changed files (where bsdiff is installed).
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packingTools } from '../src/delta/recompress/member.ts';
 import { decodeDelta, encodeDelta } from '../src/delta/stream.ts';
@@ -124,11 +124,14 @@ function bsdiffSize({ old, fresh }: Pair): number | undefined {
   } catch {
     return undefined;
   }
+  // bsdiff cannot map an empty file
+  const nothing = join(labDir, 'updates', 'nothing');
+  writeFileSync(nothing, '\n');
   let size = 0;
   const digitless = new Map(files(old).map((file) => [file.replaceAll(/\d+/g, ''), file]));
   for (const file of files(fresh)) {
     const partner = digitless.get(file.replaceAll(/\d+/g, ''));
-    const from = partner === undefined ? '/dev/null' : join(old, partner);
+    const from = partner === undefined ? nothing : join(old, partner);
     if (partner !== undefined && readFileSync(from).equals(readFileSync(join(fresh, file)))) continue;
     const patch = join(labDir, 'updates', 'patch');
     execFileSync('bsdiff', [from, join(fresh, file), patch]);

@@ -98,7 +98,7 @@ test('every answer comes as it was given', async () => {
   let received = '';
   await using client = await connect({
     offer: () => offer,
-    survey: () => ({ standings, sameSignatures: true }),
+    survey: () => ({ standings, sameSignatures: true, digests: Buffer.from('d') }),
     async rebuild({ numbers, whole, realisations }, body) {
       assert.deepEqual({ numbers, whole }, { numbers: [0, 1, 2, 7, 300], whole: [7] });
       assert.deepEqual(realisations, [realisation]);
@@ -113,7 +113,13 @@ test('every answer comes as it was given', async () => {
   });
   const [gotOffer, gotStandings, profile, sent, gotEndings] = await Promise.all([
     client.call(ops.offer, { roots: [one.info.path] }),
-    client.call(ops.survey, { bases: [], checkSignatures: true, infos: Buffer.from('x'), signatures: Buffer.alloc(8) }),
+    client.call(ops.survey, {
+      bases: [],
+      checkSignatures: true,
+      infos: Buffer.from('x'),
+      signatures: Buffer.alloc(8),
+      unknown: [1],
+    }),
     client.call(ops.setProfile, { profile: '/p', path: one.info.path }),
     collect(client.stream(ops.send, { numbers: [1], whole: [], level: 'best' }).bytes),
     client.call(
@@ -124,7 +130,7 @@ test('every answer comes as it was given', async () => {
   ]);
   assert.deepEqual(gotOffer, offer);
   const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
-  assert.deepEqual(plain(gotStandings), plain({ standings, sameSignatures: true }));
+  assert.deepEqual(plain(gotStandings), plain({ standings, sameSignatures: true, digests: Buffer.from('d') }));
   assert.equal(profile, '/p-1-link');
   assert.equal(sent.toString(), 'abcdef');
   assert.equal(received, 'delta');

@@ -169,12 +169,17 @@ export interface NarrowTable {
       infos: Uint8Array;
       /** Eight bytes over the signatures that the client has for paths of the base closures; empty: none. */
       signatures: Uint8Array;
+      /** Paths with bases that the client does not have. */
+      unknown: readonly number[];
     },
-    /** `sameSignatures`: those paths have the same ones here. */
-    { standings: readonly NumberedStanding[]; sameSignatures: boolean }
+    {
+      standings: readonly NumberedStanding[];
+      /** The paths of the base closures have the same signatures here. */
+      sameSignatures: boolean;
+      /** Of those unknown that are missing: digests of the files that their bases come to once translated, packed. */
+      digests: Uint8Array;
+    }
   >;
-  /** Digests of the files that bases of surveyed paths come to once translated, packed. */
-  readonly digest: NarrowOperation<Numbered, Uint8Array>;
   /** The delta of surveyed paths follows. */
   readonly rebuild: NarrowOperation<
     Numbered & {
@@ -211,30 +216,29 @@ export const narrowOperations: NarrowTable = {
   survey: row(
     3,
     'Survey',
-    fields({ bases: pathSet, checkSignatures: flag, infos: blob, signatures: blob }),
-    fields({ standings: list(fields({ number: u64, standing })), sameSignatures: flag }),
+    fields({ bases: pathSet, checkSignatures: flag, infos: blob, signatures: blob, unknown: indices }),
+    fields({ standings: list(fields({ number: u64, standing })), sameSignatures: flag, digests: blob }),
   ),
-  digest: row(4, 'Digest', fields({ numbers: indices }), blob),
   rebuild: row(
-    5,
+    4,
     'Rebuild',
     fields({ numbers: indices, whole: indices, checkSignatures: flag, realisations: list(realisation) }),
     list(fields({ number: u64, ending })),
     { body: 'frames' },
   ),
-  addSignatures: row(6, 'AddSignatures', fields({ path, narHash: sha256, signatures }), nothing),
-  addRoot: row(7, 'AddRoot', fields({ link: text, path }), nothing),
-  setProfile: row(8, 'SetProfile', fields({ profile: text, path }), optional(text)),
-  query: row(9, 'Query', fields({ paths: pathSet }), list(bulkInfo)),
-  realisations: row(10, 'Realisations', fields({ paths: pathSet }), list(realisation)),
+  addSignatures: row(5, 'AddSignatures', fields({ path, narHash: sha256, signatures }), nothing),
+  addRoot: row(6, 'AddRoot', fields({ link: text, path }), nothing),
+  setProfile: row(7, 'SetProfile', fields({ profile: text, path }), optional(text)),
+  query: row(8, 'Query', fields({ paths: pathSet }), list(bulkInfo)),
+  realisations: row(9, 'Realisations', fields({ paths: pathSet }), list(realisation)),
   closure: row(
-    11,
+    10,
     'Closure',
     fields({ roots: pathSet, candidates: list(candidate), tools: list(text) }),
     fields({ bases: pathSet, infos: blob }),
   ),
-  estimate: row(12, 'Estimate', fields({ numbers: indices, level: workLevel }), u64),
-  send: row(13, 'Send', fields({ numbers: indices, whole: indices, level: workLevel }), nothing, { answer: 'frames' }),
+  estimate: row(11, 'Estimate', fields({ numbers: indices, level: workLevel }), u64),
+  send: row(12, 'Send', fields({ numbers: indices, whole: indices, level: workLevel }), nothing, { answer: 'frames' }),
 };
 
 /** Rows by number. */

@@ -20,7 +20,7 @@ import { completeInfo, proven } from './proof.ts';
 import { Rebuilding } from './rebuilding.ts';
 import { signaturesDigest } from './signatures-digest.ts';
 
-type Names = 'offer' | 'describe' | 'survey' | 'digest' | 'rebuild' | 'addSignatures' | 'addRoot' | 'setProfile';
+type Names = 'offer' | 'describe' | 'survey' | 'rebuild' | 'addSignatures' | 'addRoot' | 'setProfile';
 type Handlers = Required<Pick<NarrowHandlers, Names>>;
 type Survey = Awaited<ReturnType<Handlers['survey']>>;
 type RebuildRequest = Parameters<Handlers['rebuild']>[0];
@@ -30,7 +30,6 @@ export class FarReceiver {
     offer: ({ roots }) => this.#offer(roots),
     describe: ({ roots }) => this.#describe(roots),
     survey: (request) => this.#survey(request),
-    digest: ({ numbers }) => this.#surveyed().digests(numbers),
     rebuild: async (request, body) => {
       await using decoded = this.#surveyed().decode(request.numbers, new Set(request.whole), body);
       return await this.#rebuild(request, decoded);
@@ -91,8 +90,10 @@ export class FarReceiver {
         ? [{ number, standing: { status: 'refused', why: verdict.why, hint: verdict.hint } }]
         : [];
     });
+    const settled = new Set(standings.map(({ number }) => number));
+    const digests = await this.#rebuilding.digests(request.unknown.filter((number) => !settled.has(number)));
     const own = request.signatures.length === 0 ? request.signatures : signaturesDigest(known.values());
-    return { standings, sameSignatures: Buffer.from(own).equals(request.signatures) };
+    return { standings, sameSignatures: Buffer.from(own).equals(request.signatures), digests };
   }
 
   async #rebuild(request: RebuildRequest, decoded: DecodedPaths): Promise<NumberedEnding[]> {

@@ -4,7 +4,6 @@
 import { NarrowError } from '../../errors.ts';
 import type { NarrowClient } from '../../protocol/narrow/client.ts';
 import { narrowOperations as ops } from '../../protocol/narrow/operations.ts';
-import type { PathInfo } from '../../model/path-info.ts';
 import type { StoreFacts } from '../facts.ts';
 import { explainGreeting } from '../remote/ssh-connection.ts';
 import type { SshPlace } from '../remote/ssh-connection.ts';
@@ -66,12 +65,11 @@ export function farStore(stock: SshStore, options: FarOptions): SshStore & Delta
     },
     expect: (infos) => (session ? session.receiver?.expect(infos) : stock.expect(infos)),
     open: async (info, how) => (await session?.receiver?.open(info)) ?? stock.open(info, how),
-    realisations: (paths: readonly PathInfo[]) =>
-      session
-        ? session.client
-            .call(ops.realisations, { paths: paths.filter(({ ca }) => ca).map(({ path }) => path) })
-            .then((all) => [...all])
-        : stock.realisations(paths),
+    async realisations(paths) {
+      if (!session) return stock.realisations(paths);
+      const realised = paths.filter(({ ca }) => ca).map(({ path }) => path);
+      return realised.length === 0 ? [] : [...(await session.client.call(ops.realisations, { paths: realised }))];
+    },
     inspect: () => (session?.sender ? Promise.resolve(factsOf(session.sender, session.client)) : stock.inspect()),
     check: (infos, how) => session?.sender?.check(infos, how ?? {}) ?? stock.check(infos, how),
     add: (items, how) => session?.sender?.add(items, how ?? {}) ?? stock.add(items, how),

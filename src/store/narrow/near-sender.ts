@@ -9,7 +9,7 @@ import type { PathInfo } from '../../model/path-info.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import type { NarrowClient } from '../../protocol/narrow/client.ts';
 import { narrowOperations as ops } from '../../protocol/narrow/operations.ts';
-import type { Ending, Offer, OperationAnswer } from '../../protocol/narrow/operations.ts';
+import type { Ending, Offer, OperationAnswer, OperationRequest } from '../../protocol/narrow/operations.ts';
 import type { AddOptions, Item, MetSource, Outcome, Verdict } from '../store.ts';
 import { verdictOnKnown } from '../verdict.ts';
 import type { PaceLevel } from './pace.ts';
@@ -62,10 +62,17 @@ export class NearSender {
   async check(infos: readonly PathInfo[], options: AddOptions): Promise<Map<StorePath, Verdict>> {
     const trusted = new Set(this.offer.trustedKeys);
     const shared = infos.filter(({ path }) => !this.#numbers.has(path));
-    const { standings, sameSignatures } = await this.#survey(signaturesDigest(shared), options, {
+    const unknown = await this.packing.unknownBases([...this.packing.fresh.list.keys()]);
+    const { standings, sameSignatures, digests } = await this.#survey(options, {
       signed: (info) => info.signatures.some((signature) => trusted.has(signature.slice(0, signature.indexOf(':')))),
+      signatures: signaturesDigest(shared),
+      unknown,
     });
     const byNumber = new Map(standings.map(({ number, standing }) => [number, standing]));
+    this.packing.learnDigests(
+      unknown.filter((number) => !byNumber.has(number)),
+      digests,
+    );
     const there = sameSignatures ? undefined : await this.#query(shared);
     return new Map(
       infos.map((info): [StorePath, Verdict] => {
@@ -80,9 +87,11 @@ export class NearSender {
   }
 
   /** Tells what is to come. */
-  async #survey(signatures: Uint8Array, { checkSignatures = true }: AddOptions, how: InfoOptions): Promise<Survey> {
-    const infos = await this.packing.infos(how);
-    return await this.#client.call(ops.survey, { bases: this.#baseRoots, checkSignatures, infos, signatures });
+  async #survey({ checkSignatures = true }: AddOptions, how: SurveyOptions): Promise<Survey> {
+    const { signatures = Buffer.alloc(0), unknown = [], ...rest } = how;
+    const infos = await this.packing.infos(rest);
+    const request = { bases: this.#baseRoots, checkSignatures, infos, signatures, unknown };
+    return await this.#client.call(ops.survey, request);
   }
 
   async #query(infos: readonly PathInfo[]): Promise<Map<StorePath, PathInfo>> {
@@ -100,8 +109,9 @@ export class NearSender {
       if (number === undefined) others.push(item);
       else all.set(number, item);
     }
-    const first = await this.#send([...all.keys()], new Set(), [...all.values(), ...others], options);
     for (const { info } of others) yield { status: 'valid', path: info.path, bytes: 0 };
+    if (all.size === 0) return;
+    const first = await this.#send([...all.keys()], new Set(), [...all.values(), ...others], options);
     const again = [...first.endings].filter(([, { status }]) => status === 'failed').map(([number]) => number);
     const spoiled = new Set(again.filter((number) => isSpoiled(first.endings.get(number)!)));
     for (const number of all.keys())
@@ -116,7 +126,7 @@ export class NearSender {
       this.#options.warn(`${this.packing.fresh.list[number]!.path} could not be rebuilt and is sent whole: ${why}`);
     }
     // what was to be proven by a signature may have one that proves nothing: now with all hashes
-    await this.#survey(Buffer.alloc(0), options, { complete: true });
+    await this.#survey(options, { complete: true });
     const second = await this.#send(again, spoiled, [...all.values()], options);
     for (const number of again) yield this.#outcome(number, second.endings.get(number), second.bytes);
   }
@@ -124,18 +134,10 @@ export class NearSender {
   /** Bytes of the delta of these paths. */
   async deltaSize(infos: readonly PathInfo[]): Promise<number> {
     const numbers = infos.flatMap(({ path }) => this.#numbers.get(path) ?? []);
-    await this.#learnBases(numbers);
     let size = 0;
     const how = { tools: new Set(this.offer.tools), level: this.#options.level };
     for await (const chunk of this.packing.delta(numbers, how)) size += chunk.length;
     return size;
-  }
-
-  /** Asks for digests of bases that are not here. */
-  async #learnBases(numbers: readonly number[]): Promise<void> {
-    const unknown = await this.packing.unknownBases(numbers);
-    if (unknown.length === 0) return;
-    this.packing.learnDigests(unknown, await this.#client.call(ops.digest, { numbers: unknown }));
   }
 
   async #send(
@@ -144,7 +146,6 @@ export class NearSender {
     items: readonly Item[],
     { checkSignatures = true, onBytes }: AddOptions,
   ): Promise<{ endings: Map<number, Ending>; bytes: Map<StorePath, number> }> {
-    await this.#learnBases(numbers.filter((number) => !whole.has(number)));
     const bytes = new Map<StorePath, number>();
     const delta = this.packing.delta(numbers, {
       whole,
@@ -175,6 +176,7 @@ export class NearSender {
 type Known = PathInfo | BaseInfo;
 
 type Survey = OperationAnswer<typeof ops.survey>;
+type SurveyOptions = InfoOptions & Partial<Pick<OperationRequest<typeof ops.survey>, 'signatures' | 'unknown'>>;
 
 /** What came out was wrong, or could not be made: a damaged base. Other failures would only repeat themselves. */
 function isSpoiled({ error }: Ending): boolean {

@@ -1,5 +1,6 @@
 // The sender's half of a copy by deltas: pairs what is to come with what the other side has, and packs infos and contents.
 
+import { formatError } from '../../errors.ts';
 import { inOrderOfBases } from '../../closure/pairing-order.ts';
 import { pairClosures } from '../../closure/pairing.ts';
 import type { BaseClosure, BaseInfo } from '../../delta/base-closure.ts';
@@ -116,6 +117,9 @@ export class Packing {
   /** Takes the receiver's account of the bases of `numbers`. Throws `format`. */
   learnDigests(numbers: readonly number[], bytes: Uint8Array): void {
     const all = decodeDigests(bytes);
+    const expected = numbers.reduce((sum, number) => sum + this.fresh.list[number]!.bases.length, 0);
+    if (all.length !== expected)
+      throw formatError('digests of bases', {}, { expected: `${expected} bases`, got: `${all.length}` });
     let at = 0;
     for (const number of numbers) {
       const { length } = this.fresh.list[number]!.bases;

@@ -38,6 +38,7 @@ const commands: Readonly<Record<string, Entry>> = {
   export: { summary: 'write paths as an export stream', load: () => import('./commands/export.ts') },
   import: { summary: 'add the paths of an export stream or a NAR', load: () => import('./commands/import.ts') },
   inventory: { summary: 'write down what a store has', load: () => import('./commands/inventory.ts') },
+  bundle: { summary: 'carry paths in a file', load: () => import('./commands/bundle.ts') },
   nar: { summary: 'pack, unpack, list, read and hash NARs', load: () => import('./commands/nar.ts') },
   drv: { summary: 'show derivations', load: () => import('./commands/drv.ts') },
   key: { summary: 'make signing keys', load: () => import('./commands/key.ts') },

@@ -24,6 +24,7 @@ const known: Readonly<Record<StoreUrl['scheme'], readonly string[]>> = {
   file: cache,
   http: [...cache, ...retries],
   https: [...cache, ...retries],
+  bundle: ['base'],
   ssh: [...ssh, 'narrow'],
   'ssh-ng': ssh,
 };

@@ -79,6 +79,11 @@ export interface Store extends AsyncDisposable {
    * have it.
    */
   expect?(infos: readonly PathInfo[]): void;
+  /**
+   * The order in which these are best opened, references first: for stores that are read from their beginning to their end.
+   * Others need not have it.
+   */
+  inOrder?(infos: Iterable<PathInfo>): readonly PathInfo[];
   /** The path's files with random access. */
   tree(info: PathInfo, options?: QueryOptions): Promise<FileTree>;
   /** Keeps the paths from being collected until disposed. They need not exist yet. */

@@ -6,14 +6,14 @@ import { fileURLToPath } from 'node:url';
 import { NarrowError } from '../errors.ts';
 
 export interface StoreUrl {
-  readonly scheme: 'auto' | 'daemon' | 'local' | 'file' | 'http' | 'https' | 'ssh' | 'ssh-ng';
-  /** `[user@]host[:port]` of `ssh` and `ssh-ng`, directory of `file`, whole URL without parameters of `http(s)`, root of `local` given as a plain path. */
+  readonly scheme: 'auto' | 'daemon' | 'local' | 'file' | 'http' | 'https' | 'ssh' | 'ssh-ng' | 'bundle';
+  /** `[user@]host[:port]` of `ssh` and `ssh-ng`, directory of `file`, file of `bundle`, whole URL without parameters of `http(s)`, root of `local` given as a plain path. */
   readonly place: string;
   readonly params: URLSearchParams;
 }
 
 /** What is known but spoken elsewhere: named, so that the message can say more than "unknown". */
-const known = ['s3', 'sftp', 'bundle', 'narrow', 'local-overlay', 'dummy'];
+const known = ['s3', 'sftp', 'narrow', 'local-overlay', 'dummy'];
 
 /** Reads a store URL. Throws `usage` for what is none, `unsupported` for schemes this version does not speak. */
 export function parseStoreUrl(text: string): StoreUrl {
@@ -26,6 +26,7 @@ export function parseStoreUrl(text: string): StoreUrl {
   if (base.startsWith('ssh://')) return { scheme: 'ssh', place: base.slice('ssh://'.length), params };
   if (base.startsWith('ssh-ng://')) return { scheme: 'ssh-ng', place: base.slice('ssh-ng://'.length), params };
   if (base.startsWith('file://')) return { scheme: 'file', place: filePlace(base), params };
+  if (base.startsWith('bundle:')) return { scheme: 'bundle', place: bundlePlace(base), params };
   if (/^https?:\/\//.test(base))
     return { scheme: base.startsWith('https') ? 'https' : 'http', place: httpPlace(base), params };
   if (base.startsWith('/') || base.startsWith('./') || base.startsWith('../')) return localUrl(base, params);
@@ -57,6 +58,13 @@ function filePlace(base: string): string {
   if (path === '')
     throw new NarrowError('usage', `'${base}' names no directory`, { hint: 'for example: file:///srv/cache' });
   return path.startsWith('/') ? fileURLToPath(new URL(base)) : resolve(decodeURIComponent(path));
+}
+
+/** `bundle:FILE`, where FILE may be relative; `bundle:///FILE` is understood, too. */
+function bundlePlace(base: string): string {
+  const path = base.slice('bundle:'.length).replace(/^\/\/(?=\/)/, '');
+  if (path !== '') return resolve(decodeURIComponent(path));
+  throw new NarrowError('usage', `'${base}' names no file`, { hint: 'for example: bundle:next.bundle' });
 }
 
 function httpPlace(base: string): string {

@@ -63,7 +63,9 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
   const metAtSource = await meetAtSource(request);
   stack.use(await source.hold(roots));
   onEvent?.({ type: 'phase', text: `asking ${source.url}` });
-  const closure = await gather(request, async (paths) => void stack.use(await source.hold(paths)));
+  const found = await gather(request, async (paths) => void stack.use(await source.hold(paths)));
+  const inOrder = source.inOrder?.(found.values());
+  const closure = inOrder ? new Map(inOrder.map((info) => [info.path, info])) : found;
   const met = (await meetAtDestination(request, closure)) ?? metAtSource;
   stack.use(await destination.hold(closure.keys()));
   onEvent?.({ type: 'phase', text: `asking ${destination.url}` });

@@ -86,7 +86,7 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
   progress.event({ type: 'phase', text: 'opening source and destination' });
   await using stack = new AsyncDisposableStack();
   stack.defer(() => progress.stop());
-  await using source = await openSources(options.from ?? ['auto'], open);
+  await using source = await openSources(options.from ?? ['auto'], { ...open, bases: () => destination });
   await using destination = await openWritable(options.to, open);
   const roots = await rootsOf(source, given, options, context);
   const started = performance.now();

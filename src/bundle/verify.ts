@@ -1,0 +1,158 @@
+// Says whether a bundle will apply: to a store, or to what an inventory says of one. Everything that speaks against it at
+// once, not the first.
+
+import { NarrowError } from '../errors.ts';
+import type { PathInfo } from '../model/path-info.ts';
+import { TrustedKeys, parsePublicKey } from '../model/signature.ts';
+import type { StorePath } from '../model/store-path.ts';
+import { isBase } from '../store/bundle/bases.ts';
+import type { Bundle } from '../store/bundle/bundle.ts';
+import { isInspectable } from '../store/facts.ts';
+import type { WritableStore } from '../store/store.ts';
+import { pathRefusal } from '../store/trust.ts';
+import type { Inventory } from './inventory.ts';
+
+export interface Obstacle {
+  /** `base`: there is something else under a path that others are made from. */
+  readonly kind: 'missing' | 'base' | 'refused' | 'space';
+  readonly path?: StorePath | undefined;
+  readonly why: string;
+}
+
+export interface Applicability {
+  readonly obstacles: readonly Obstacle[];
+  /** How many of the paths that it brings are there. */
+  readonly valid: number;
+  /** Bytes of the NARs of the others. */
+  readonly narSize: number;
+}
+
+/** What a place says of paths. */
+interface Place {
+  readonly url: string;
+  has(path: StorePath): { readonly same: (info: PathInfo) => boolean } | undefined;
+  /** Why a path that is not there is not taken. */
+  refusal(info: PathInfo): string | undefined;
+  readonly free: number | undefined;
+}
+
+export interface AgainstOptions {
+  readonly checkSignatures?: boolean;
+  /** Brought by bundles that are applied before. */
+  readonly before?: ReadonlySet<StorePath>;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export async function verifyAgainstStore(
+  bundle: Bundle,
+  store: WritableStore,
+  options: AgainstOptions = {},
+): Promise<Applicability> {
+  const { checkSignatures = true, signal } = options;
+  expectSameDir(bundle, store.storeDir, store.url);
+  const bases = await store.pathInfos(
+    bundle.needs.infos.map(({ path }) => path),
+    { signal },
+  );
+  const verdicts = await store.check(bundle.infos, { checkSignatures, signal });
+  const told = isInspectable(store) ? await store.inspect({ signal, quick: true }) : undefined;
+  return applicability(
+    bundle,
+    {
+      url: store.url,
+      has(path) {
+        const info = bases.get(path);
+        if (info) return { same: (other) => Buffer.from(other.narHash.bytes).equals(info.narHash.bytes) };
+        const status = verdicts.get(path)?.status;
+        return status === 'valid' || status === 'differs' ? { same: () => status === 'valid' } : undefined;
+      },
+      refusal(info) {
+        const verdict = verdicts.get(info.path);
+        return verdict?.status === 'refused' ? verdict.why : undefined;
+      },
+      free: told?.space?.exact === true ? told.space.free : undefined,
+    },
+    options,
+    (number) => isBase(bundle.needs.infos[number]!, bases.get(bundle.needs.infos[number]!.path)!),
+  );
+}
+
+export function verifyAgainstInventory(
+  bundle: Bundle,
+  { facts, closure }: Inventory,
+  options: AgainstOptions = {},
+): Applicability {
+  const { checkSignatures = true } = options;
+  const { storeDir, trustedKeys, requireSignatures = true } = facts;
+  const url = facts.stores.join(', ');
+  expectSameDir(bundle, storeDir, url);
+  const keys = new TrustedKeys((trustedKeys ?? []).map(parsePublicKey));
+  const policy = { storeDir, requireSignatures, trustedKeys: keys };
+  const infoOf = (path: StorePath): (typeof closure.infos)[number] | undefined => closure.infos[closure.numberOf(path)];
+  return applicability(
+    bundle,
+    {
+      url,
+      has(path) {
+        const info = infoOf(path);
+        return info && { same: (other) => isBase(info, other) };
+      },
+      refusal: (info) => (trustedKeys ? pathRefusal(policy, info, checkSignatures)?.message : undefined),
+      free: facts.free,
+    },
+    options,
+    (number) => {
+      const { path, narHash } = bundle.needs.infos[number]!;
+      return Buffer.from(infoOf(path)!.narHash).equals(narHash);
+    },
+  );
+}
+
+function applicability(
+  bundle: Bundle,
+  place: Place,
+  { before = new Set() }: AgainstOptions,
+  isSameBase: (number: number) => boolean,
+): Applicability {
+  const obstacles: Obstacle[] = [];
+  const fresh = bundle.infos.filter(({ path }) => !place.has(path) && !before.has(path));
+  const numbers = fresh.map(({ path }) => bundle.numbers.get(path)!);
+  const bases = new Set(numbers.flatMap((number) => bundle.basesOf(number)));
+  const needed = new Set([...fresh.flatMap(({ references }) => references), ...bases]);
+  for (const [number, { path }] of bundle.needs.infos.entries()) {
+    if (!needed.has(path) || before.has(path)) continue;
+    const what = bases.has(path) ? 'paths are made from it' : 'paths refer to it';
+    if (!place.has(path))
+      obstacles.push({ kind: 'missing', path, why: `${place.url} does not have ${path}, and ${what}` });
+    else if (bases.has(path) && !isSameBase(number))
+      obstacles.push({ kind: 'base', path, why: `${place.url} has other contents under ${path}, and ${what}` });
+  }
+  for (const info of fresh) {
+    const why = place.refusal(info);
+    if (why !== undefined) obstacles.push({ kind: 'refused', path: info.path, why });
+  }
+  const narSize = fresh.reduce((sum, info) => sum + info.narSize, 0);
+  if (place.free !== undefined && narSize > place.free)
+    obstacles.push({ kind: 'space', why: `${narSize} bytes are needed, and ${place.free} are free in ${place.url}` });
+  return { obstacles, valid: bundle.infos.length - fresh.length, narSize };
+}
+
+function expectSameDir({ about }: Bundle, storeDir: string, url: string): void {
+  if (about.storeDir === storeDir) return;
+  throw new NarrowError('refused', `the bundle holds paths of ${about.storeDir}, ${url} of ${storeDir}`);
+}
+
+/** At most so many paths that would be refused are named: it is the same with all of them. */
+const shownRefusals = 3;
+
+/** All that is missing, and what would be refused in short. */
+export function obstacleLines(obstacles: readonly Obstacle[]): string[] {
+  const refused = obstacles.filter(({ kind }) => kind === 'refused');
+  const others = obstacles.filter(({ kind }) => kind !== 'refused');
+  const more = refused.length - shownRefusals;
+  return [
+    ...others.map(({ why }) => why),
+    ...refused.slice(0, shownRefusals).map(({ why }) => why),
+    ...(more > 0 ? [`and ${more} more paths in the same way`] : []),
+  ];
+}

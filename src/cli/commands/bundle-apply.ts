@@ -1,0 +1,158 @@
+// narrow bundle apply.
+
+import type { Command } from 'commander';
+import { applyBundles } from '../../bundle/apply.ts';
+import { NarrowError } from '../../errors.ts';
+import { printStorePath } from '../../model/store-path.ts';
+import type { StorePath } from '../../model/store-path.ts';
+import { Bundle } from '../../store/bundle/bundle.ts';
+import { borrowed } from '../../store/bundle/open.ts';
+import { VolumeSet } from '../../store/bundle/volume-set.ts';
+import { openStore, openWritable } from '../../store/open.ts';
+import { isRooted } from '../../store/store.ts';
+import type { WritableStore } from '../../store/store.ts';
+import type { CopyResult } from '../../transfer/copy.ts';
+import type { Context, TrustOptions } from '../context.ts';
+import { openContext } from '../context.ts';
+import { trustOptions } from '../options.ts';
+import { count, formatBytes } from '../output/human.ts';
+import { preflightLines } from '../output/plan.ts';
+import { startProgress } from '../output/progress.ts';
+import { allVolumes, signatureText } from './bundle-show.ts';
+
+interface ApplyOptions extends TrustOptions {
+  readonly to: string;
+  readonly outLink?: string;
+  readonly profile?: string;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+export function defineApply(command: Command, context: Context): void {
+  command
+    .description(
+      'Add what a bundle brings. Everything is checked before anything is written; stopped anywhere, the same command goes on.',
+    )
+    .argument('<files...>', 'the bundles, in their order; of several volumes one will do when they lie side by side')
+    .option('--to <url>', 'the store', 'auto')
+    .option(
+      '--out-link <link>',
+      'make LINK to the path on the machine of the store, which keeps it from being collected',
+    )
+    .option('--profile <profile>', 'make the path the next generation of PROFILE there')
+    .option('--dry-run', 'check everything, show the plan and stop')
+    .option('--json', 'print the result as one JSON object');
+  trustOptions(command)
+    .addHelpText('after', examples)
+    .action((files: string[], options: ApplyOptions) => runApply(files, options, context));
+}
+
+const examples = `
+Examples:
+  narrow bundle apply --trusted-public-key 'home-1:…' next.bundle
+  narrow bundle apply --profile /nix/var/nix/profiles/system /media/usb/next.bundle.001
+  narrow bundle apply --to ssh://pi1 --no-check-sigs first.bundle next.bundle`;
+
+async function runApply(files: readonly string[], options: ApplyOptions, context: Context): Promise<void> {
+  const { signal } = context;
+  const open = openContext(context, options);
+  const progress = startProgress(context);
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => progress.stop());
+  await using destination = await openWritable(options.to, open);
+  const bases = [borrowed(() => destination), () => openStore('local', open)];
+  const bundles: Bundle[] = [];
+  for (const volumes of await byBundle(files)) bundles.push(stack.use(await Bundle.open(volumes, { bases, signal })));
+  for (const bundle of bundles)
+    if (!options.json)
+      context.say(`${bundle.volumes.name}: signed ${signatureText(bundle.signatures(open.trustedKeys))}`);
+  const started = performance.now();
+  const results = await applyBundles({
+    bundles,
+    destination,
+    checkSignatures: options.checkSigs ?? true,
+    dryRun: options.dryRun,
+    finish: rootMaker(destination, bundles.at(-1)!.about.roots, options),
+    onEvent(event) {
+      progress.event(event);
+      if (event.type === 'preflight' && !options.json)
+        for (const line of preflightLines(event.findings, options.dryRun ?? false)) context.say(line);
+    },
+    signal,
+  });
+  progress.stop();
+  const seconds = (performance.now() - started) / 1000;
+  if (options.json) return context.out(JSON.stringify(appliedJson(results, bundles, options.dryRun ?? false, seconds)));
+  for (const line of summary(results, bundles, options, seconds)) context.say(line);
+}
+
+/** The files of each bundle, in the order in which the bundles were first named. */
+async function byBundle(files: readonly string[]): Promise<string[][]> {
+  const groups = new Map<string, string[]>();
+  for (const file of allVolumes(files)) {
+    const id = await VolumeSet.idOf(file);
+    groups.set(id, [...(groups.get(id) ?? []), file]);
+  }
+  return [...groups.values()];
+}
+
+/** Checked before anything is written. */
+function rootMaker(
+  destination: WritableStore,
+  roots: readonly StorePath[],
+  { outLink, profile }: ApplyOptions,
+): (() => Promise<void>) | undefined {
+  if (outLink === undefined && profile === undefined) return undefined;
+  if (!isRooted(destination))
+    throw new NarrowError(
+      'unsupported',
+      `${destination.url} keeps no links: --out-link and --profile need the store of a machine`,
+    );
+  const [root] = roots;
+  if (root === undefined || roots.length > 1)
+    throw new NarrowError('usage', `--out-link and --profile take a bundle of one root, this one has ${roots.length}`);
+  for (const link of [outLink, profile]) if (link !== undefined) destination.expectRoot?.(link, root);
+  return async () => {
+    if (outLink !== undefined) await destination.addRoot(outLink, root);
+    if (profile !== undefined) await destination.setProfile(profile, root);
+  };
+}
+
+function summary(
+  results: readonly CopyResult[],
+  bundles: readonly Bundle[],
+  options: ApplyOptions,
+  seconds: number,
+): string[] {
+  const added = results.flatMap(({ outcomes }) => outcomes.filter(({ status }) => status === 'added')).length;
+  if (options.dryRun) {
+    const { missing, narSize } = results[0]!.plan;
+    return [`would add ${count(missing.length, 'path')}, ${formatBytes(narSize)} of NARs`];
+  }
+  const lines = [
+    added === 0 ? 'nothing to add: everything is there' : `added ${count(added, 'path')} in ${seconds.toFixed(1)} s`,
+  ];
+  const { roots, storeDir } = bundles.at(-1)!.about;
+  if (options.profile === '/nix/var/nix/profiles/system' && roots.length === 1)
+    lines.push(`to run it: ${printStorePath(storeDir, roots[0]!)}/bin/switch-to-configuration switch`);
+  return lines;
+}
+
+function appliedJson(
+  results: readonly CopyResult[],
+  bundles: readonly Bundle[],
+  dryRun: boolean,
+  seconds: number,
+): Record<string, unknown> {
+  const { storeDir } = bundles[0]!.about;
+  const full = (path: StorePath): string => printStorePath(storeDir, path);
+  return {
+    dryRun,
+    roots: bundles.flatMap(({ about }) => about.roots.map(full)),
+    added: results.flatMap(({ outcomes }) =>
+      outcomes.filter(({ status }) => status === 'added').map(({ path }) => full(path)),
+    ),
+    missing: dryRun ? results.flatMap(({ plan }) => plan.missing.map(({ path }) => full(path))) : undefined,
+    seconds: Math.round(seconds * 1000) / 1000,
+  };
+}

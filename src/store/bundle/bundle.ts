@@ -1,0 +1,116 @@
+// An opened bundle: its volumes, and what they say of themselves, checked as far as it can be without the contents.
+
+import { formatError } from '../../errors.ts';
+import type { PathInfo } from '../../model/path-info.ts';
+import type { TrustedKeys } from '../../model/signature.ts';
+import type { StorePath } from '../../model/store-path.ts';
+import { completeInfo } from '../narrow/proof.ts';
+import { Rebuilding } from '../narrow/rebuilding.ts';
+import { Bases } from './bases.ts';
+import type { StoreOpener } from './bases.ts';
+import { placeSegments, readHead } from './body.ts';
+import type { About, BundleHead, PlacedSegment } from './body.ts';
+import { signedText } from './volume.ts';
+import { VolumeSet } from './volume-set.ts';
+
+/** Who vouches for the whole of a bundle, which makes no path acceptable. */
+export interface BundleSignature {
+  readonly name: string;
+  readonly standing: 'trusted' | 'wrong' | 'unknown';
+}
+
+export interface BundleOptions {
+  /** Where paths that are not in the bundle are looked for, in this order. */
+  readonly bases?: readonly StoreOpener[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class Bundle implements AsyncDisposable {
+  readonly volumes: VolumeSet;
+  readonly about: About;
+  /** What the paths that are brought need, by number. */
+  readonly needs: BundleHead['needs'];
+  /** Those that are brought, by number; references first. */
+  readonly infos: readonly PathInfo[];
+  readonly numbers: ReadonlyMap<StorePath, number>;
+  readonly segments: readonly PlacedSegment[];
+  readonly bases: Bases;
+  readonly rebuilding: Rebuilding;
+
+  private constructor(
+    volumes: VolumeSet,
+    head: BundleHead & { readonly end: number },
+    { bases = [], signal }: BundleOptions,
+  ) {
+    this.volumes = volumes;
+    this.about = head.about;
+    this.needs = head.needs;
+    this.bases = new Bases(bases, head.about.storeDir, signal);
+    const { bases: store, needs: base } = this;
+    this.rebuilding = new Rebuilding({ store, base, known: store.known, infos: head.infos, signal });
+    const { list } = this.rebuilding.fresh;
+    this.segments = placeSegments(volumes, head.end, list.length);
+    this.infos = list.map((sent) => {
+      const info = completeInfo(sent);
+      if (info) return info;
+      throw formatError(`${sent.path} has no NAR hash`, { source: volumes.name });
+    });
+    this.numbers = new Map(this.infos.map(({ path }, number) => [path, number]));
+    this.#expectWhole();
+  }
+
+  /** Throws `format`, `integrity`, `io`, and `missing` when volumes are not there. */
+  static async open(files: readonly string[], options: BundleOptions = {}): Promise<Bundle> {
+    await using stack = new AsyncDisposableStack();
+    const volumes = stack.use(await VolumeSet.open(files));
+    const bundle = new Bundle(volumes, await readHead(volumes), options);
+    stack.move();
+    return bundle;
+  }
+
+  /** Paths that `number` is a delta against. */
+  basesOf(number: number): StorePath[] {
+    return this.rebuilding.fresh.list[number]!.bases.map((base) => this.needs.infos[base]!.path);
+  }
+
+  /** Bytes of all NARs. */
+  get narSize(): number {
+    return this.infos.reduce((sum, { narSize }) => sum + narSize, 0);
+  }
+
+  /** Those who signed all volumes. */
+  signatures(keys: TrustedKeys): BundleSignature[] {
+    const known = new Set(keys.names());
+    const names = new Set(this.volumes.volumes.flatMap(({ signatures }) => signatures.map(signer)));
+    return [...names].map((name): BundleSignature => {
+      const all = this.volumes.volumes.every(({ digest, signatures }) =>
+        signatures.some((one) => signer(one) === name && keys.verifies(signedText(digest), one)),
+      );
+      return { name, standing: all ? 'trusted' : known.has(name) ? 'wrong' : 'unknown' };
+    });
+  }
+
+  /** Every path once, each reference known before it, each root there or needed. */
+  #expectWhole(): void {
+    const source = this.volumes.name;
+    const known = new Set(this.needs.infos.map(({ path }) => path));
+    for (const { path, references } of this.infos) {
+      const unknown = references.find((reference) => reference !== path && !known.has(reference));
+      if (unknown !== undefined)
+        throw formatError(`${path} refers to ${unknown}, which is neither before it nor needed`, { source });
+      if (known.has(path)) throw formatError(`${path} is there twice`, { source });
+      known.add(path);
+    }
+    for (const root of this.about.roots)
+      if (!known.has(root)) throw formatError(`the root ${root} is neither brought nor needed`, { source });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.bases[Symbol.asyncDispose]();
+    await this.volumes[Symbol.asyncDispose]();
+  }
+}
+
+function signer(signature: string): string {
+  return signature.slice(0, Math.max(signature.indexOf(':'), 0));
+}

@@ -1,0 +1,133 @@
+// Bundles that were changed on the way, and such as no narrow writes: an error of ours, and no more.
+
+import assert from 'node:assert/strict';
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { createBundle } from '../../../src/bundle/create.ts';
+import { collect } from '../../../src/bytes/source.ts';
+import { NarrowError } from '../../../src/errors.ts';
+import { parseStorePath } from '../../../src/model/store-path.ts';
+import { TrustedKeys, generateKey } from '../../../src/model/signature.ts';
+import { BundleStore } from '../../../src/store/bundle/bundle-store.ts';
+import { Bundle } from '../../../src/store/bundle/bundle.ts';
+import { VolumeWriter } from '../../../src/store/bundle/volume-writer.ts';
+import { VolumeSet } from '../../../src/store/bundle/volume-set.ts';
+import { openStore } from '../../../src/store/open.ts';
+import { readNixSettings } from '../../../src/config/nix-conf.ts';
+import { closure } from '../../lab/closures.ts';
+import { tempDir } from '../../lab/temp.ts';
+
+const key = generateKey('maker-1');
+const context = { settings: readNixSettings({}), trustedKeys: new TrustedKeys(), warn: () => {} };
+
+let made: Promise<string> | undefined;
+
+/** A small bundle, whole and signed. */
+function bundleFile(): Promise<string> {
+  return (made ??= (async () => {
+    const { root, named } = await closure('basic');
+    await using source = await openStore(`local?root=${root}`, context);
+    const file = join(tempDir('hostile'), 'a.bundle');
+    const roots = [parseStorePath(source.storeDir, named['firmware']!), parseStorePath(source.storeDir, named['odd']!)];
+    await createBundle({ source, roots, file, keys: [key], level: 'fast', by: 'test' });
+    return file;
+  })());
+}
+
+/** Opens it, checks it, reads all of it: what that throws, and whether damage was told. */
+async function fate(file: string): Promise<{ error?: unknown; damaged: boolean; wrong: boolean }> {
+  try {
+    const bundle = await Bundle.open([file]);
+    await using store = new BundleStore(bundle);
+    const wrong = bundle.signatures(new TrustedKeys([key.publicKey])).some(({ standing }) => standing !== 'trusted');
+    let damaged = false;
+    for await (const _ of bundle.volumes.damages()) damaged = true;
+    if (!damaged) for (const info of bundle.infos.slice(0, 50)) await collect((await store.open(info)).bytes, 1 << 28);
+    return { damaged, wrong };
+  } catch (error) {
+    return { error, damaged: false, wrong: false };
+  }
+}
+
+test('whole, it says so', async () => {
+  assert.deepEqual(await fate(await bundleFile()), { damaged: false, wrong: false });
+});
+
+test('a changed byte is found wherever it is', async () => {
+  const bytes = readFileSync(await bundleFile());
+  const file = join(tempDir('flip'), 'a.bundle');
+  await fc.assert(
+    fc.asyncProperty(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), async (at, change) => {
+      const changed = Buffer.from(bytes);
+      changed[at]! ^= change;
+      writeFileSync(file, changed);
+      const { error, damaged, wrong } = await fate(file);
+      if (error === undefined) assert.ok(damaged || wrong, `byte ${at}`);
+      else assert.ok(error instanceof NarrowError, String(error));
+    }),
+    { numRuns: 120 },
+  );
+});
+
+test('cut anywhere, and with something behind its end', async () => {
+  const bytes = readFileSync(await bundleFile());
+  const file = join(tempDir('cut'), 'a.bundle');
+  for (const length of [0, 1, 7, 8, 20, 100, bytes.length - 1, bytes.length - 40, bytes.length - 200]) {
+    writeFileSync(file, bytes);
+    truncateSync(file, length);
+    const { error } = await fate(file);
+    assert.ok(error instanceof NarrowError && error.code === 'format', `${length}: ${String(error)}`);
+    assert.ok(error.message.includes(file));
+  }
+  writeFileSync(file, bytes);
+  appendFileSync(file, 'more');
+  assert.match(String((await fate(file)).error), /a bundle that has no end/);
+});
+
+test('volumes of two bundles, and one twice', async () => {
+  const dir = tempDir('mixed');
+  const write = async (name: string, bundle: string): Promise<string[]> => {
+    await using out = new VolumeWriter(join(dir, name), { bundle, volumeSize: 300_000 });
+    await out.write(Buffer.alloc(700_000, name));
+    return await out.finish([{ paths: 1, size: 1 }]);
+  };
+  const [a, b] = [await write('a', 'one'), await write('b', 'two')];
+  assert.ok(a.length >= 3);
+  await assert.rejects(VolumeSet.open([a[0]!, b[1]!, a[2]!]), /is a volume of another bundle/);
+  await assert.rejects(VolumeSet.open([a[0]!, a[0]!, a[1]!, a[2]!]), /are the same volume 1/);
+  await assert.rejects(VolumeSet.open(a.slice(0, -1)), /are not there: all after/);
+  await assert.rejects(VolumeSet.open(a.slice(1)), /are not there: 1$/);
+  await using set = await VolumeSet.open([...a].reverse());
+  assert.equal((await collect(set.range(0, set.size))).equals(Buffer.alloc(700_000, 'a')), true);
+  assert.equal((await collect(set.range(299_000, 2000))).length, 2000);
+});
+
+test('an index that no narrow writes', async () => {
+  const dir = tempDir('index');
+  await using whole = await VolumeSet.open([await bundleFile()]);
+  const body = await collect(whole.range(0, whole.size));
+  const file = join(dir, 'a.bundle');
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.nat(Math.min(body.length, 4000) - 1), fc.integer({ min: 1, max: 255 })), {
+        minLength: 1,
+        maxLength: 4,
+      }),
+      fc.constantFrom(0, 1, -1, 1000),
+      async (changes, shift) => {
+        const changed = Buffer.from(body);
+        for (const [at, change] of changes) changed[at]! ^= change;
+        await using out = new VolumeWriter(file, { bundle: 'x' });
+        await out.write(changed);
+        const segments = whole.segments.map((one) => ({ ...one, size: one.size + shift }));
+        await out.finish(segments);
+        const { error } = await fate(file);
+        assert.ok(error === undefined || error instanceof NarrowError, error instanceof Error ? error.stack : '');
+        if (shift !== 0) assert.ok(error !== undefined);
+      },
+    ),
+    { numRuns: 100 },
+  );
+});

@@ -53,8 +53,12 @@ export class Dispatcher {
   readonly #paths = new Set<StorePath>();
   /** Given to a lane, and not answered. */
   readonly #onLane = new Map<StorePath, AddLane>();
+  /** Of those, what was sent: the others are at hand, and may come back and be taken up again behind their referrers. */
+  readonly #sent = new Set<StorePath>();
   readonly #failed = new Map<StorePath, Error>();
   #fruitless = 0;
+  /** What the last of them failed with. */
+  #last: Error | undefined;
   #bytes = 0;
   #fault: { readonly error: unknown } | undefined;
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
@@ -120,8 +124,11 @@ export class Dispatcher {
       if (fault && this.#options.signal?.aborted) throw fault;
       if (fault) this.#failNow(item, fault);
       // since it was chosen a reference may have failed, or have come back
-      else if (!this.#fits(item, lane)) this.#return([item]);
-      else if (!this.#settledBeforehand(item)) await lane.send(loaded);
+      else if (!this.#maySend(item, lane)) this.#return([item]);
+      else if (!this.#settledBeforehand(item)) {
+        this.#sent.add(item.info.path);
+        await lane.send(loaded);
+      }
     }
   }
 
@@ -151,28 +158,45 @@ export class Dispatcher {
     });
   }
 
-  #settledBeforehand(item: Item): boolean {
+  #maySend(item: Item, lane: AddLane): boolean {
     const { path, references } = item.info;
-    const lost = references.find((r) => r !== path && this.#failed.has(r));
-    const last = this.#fruitless >= hopeless ? [...this.#failed.values()].at(-1) : undefined;
-    const error = lost
-      ? new NarrowError('missing', because(path, `it needs ${lost}, which failed`), { cause: this.#failed.get(lost) })
-      : last
-        ? new NarrowError('refused', because(path, last.message))
-        : this.#options.refuse?.(item);
+    return this.#fits(item, lane) && references.every((r) => r === path || !this.#onLane.has(r) || this.#sent.has(r));
+  }
+
+  #settledBeforehand(item: Item): boolean {
+    const hopelessly = this.#fruitless >= hopeless && this.#last;
+    const error =
+      this.#lost(item) ??
+      (hopelessly
+        ? new NarrowError('refused', because(item.info.path, hopelessly.message))
+        : this.#options.refuse?.(item));
     if (error) this.#failNow(item, error);
     return error !== undefined;
   }
 
+  /** What an item fails with whose reference has failed. */
+  #lost({ info: { path, references } }: Item): Error | undefined {
+    const lost = references.find((r) => r !== path && this.#failed.has(r));
+    if (lost === undefined) return undefined;
+    return new NarrowError('missing', because(path, `it needs ${lost}, which failed`), {
+      cause: this.#failed.get(lost),
+    });
+  }
+
   #failNow(item: Item, error: Error): void {
-    this.#onLane.delete(item.info.path);
+    this.#leave(item.info.path);
     this.fail(item, error);
     this.#wake();
   }
 
+  #leave(path: StorePath): void {
+    this.#onLane.delete(path);
+    this.#sent.delete(path);
+  }
+
   #return(items: readonly Item[]): void {
     for (const { info } of items) {
-      this.#onLane.delete(info.path);
+      this.#leave(info.path);
       this.#paths.add(info.path);
     }
     this.#waiting.unshift(...items);
@@ -182,14 +206,19 @@ export class Dispatcher {
   #events(): Omit<LaneEvents, 'ended'> {
     return {
       taken: (item) => {
-        this.#onLane.delete(item.info.path);
+        this.#leave(item.info.path);
         this.#fruitless = 0;
         this.#options.tell(added(item));
         this.#wake();
       },
       failed: (item, error) => {
-        this.#fruitless++;
-        this.#failNow(item, error);
+        // what was sent behind a path that failed fails with it, and says nothing of the others
+        const lost = this.#lost(item);
+        if (!lost) {
+          this.#fruitless++;
+          this.#last = error;
+        }
+        this.#failNow(item, lost ?? error);
       },
       returned: (items) => this.#return(items),
     };

@@ -115,7 +115,7 @@ test('each item has one outcome, after its references, whatever fails', async ()
         assert.equal(outcome.status, expected, `${info.path}: ${'error' in outcome ? outcome.error.message : ''}`);
       }
     }),
-    { numRuns: 300 },
+    { numRuns: 2000 },
   );
 });
 

@@ -1,7 +1,8 @@
 // Dumps of memory (class-data archives of Java, heaps of language runtimes): files in which many words point into the file
 // itself, as if it were loaded at one address. Nothing but the words tells so.
 
-import type { Fields } from '../elf/field-list.ts';
+import { FieldList } from '../elf/field-list.ts';
+import type { FieldPart, Fields } from '../elf/field-list.ts';
 import type { ElfImage } from '../elf/image.ts';
 import { kinds } from '../elf/kinds.ts';
 
@@ -72,35 +73,32 @@ export function dumpImage(origin: number, size: number): ElfImage {
     codeEnd: 0,
     addressOf: (offset) => origin + offset,
     offsetOf: (address) => (address >= origin && address < origin + size ? address - origin : -1),
+    stretches: [{ begin: 0, end: Infinity, shift: origin }],
+    bytesEnd: origin + size,
   };
 }
 
-/** The words of a dump that point into it. */
-export function dumpFields(bytes: Uint8Array, origin: number): Fields {
+/** The words of a dump that point into it, behind its first byte. */
+export function dumpFields(bytes: Uint8Array, image: ElfImage): Fields {
   const view = viewOf(bytes);
-  const offsets: number[] = [];
+  const section = { role: 'data', offset: 0, size: bytes.length, address: image.low, linked: 0 } as const;
+  const list = new FieldList(section, image, 0);
   for (let at = 0; at + 8 <= bytes.length; at += 8) {
-    const target = view.getUint32(at + 4, true) * two32 + view.getUint32(at, true) - origin;
-    if (target > 0 && target < bytes.length) offsets.push(at);
+    const target = view.getUint32(at + 4, true) * two32 + view.getUint32(at, true) - image.low;
+    if (target > 0 && target < bytes.length) list.push(at, kinds.absolute64);
   }
-  const offset = Uint32Array.from(offsets);
-  const target = Float64Array.from(offset, (at) => view.getUint32(at + 4, true) * two32 + view.getUint32(at, true));
-  const kind = new Uint8Array(offset.length).fill(kinds.absolute64);
-  return {
-    count: offset.length,
-    offset,
-    kind,
-    target,
-    base: new Uint16Array(offset.length),
-    bases: Float64Array.of(0),
-  };
+  return [list];
 }
 
 /** A copy for matching, where pointers are zero: told apart by what they point to, fewer of their owners look alike. */
 export function blanked(bytes: Uint8Array, fields: Fields): Buffer {
   const copy = Buffer.from(bytes);
-  for (const at of fields.offset) copy.fill(0, at, at + 8);
+  for (const part of fields) blank(copy, part);
   return copy;
+}
+
+function blank(copy: Buffer, { count, offset }: FieldPart): void {
+  for (let row = 0; row < count; row++) copy.fill(0, offset[row], offset[row]! + 8);
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -47,7 +47,7 @@ export function* encodeDump(
   const ground = groundOf(files.old, oldOrigin, freshOrigin, fresh.length);
   const effort = effortOf(level, old.length);
   const oldBlank = blanked(old, ground.fields);
-  const freshBlank = blanked(fresh, dumpFields(fresh, freshOrigin));
+  const freshBlank = blanked(fresh, dumpFields(fresh, ground.freshImage));
   const runs = matchBytes(oldBlank, indexOf(oldBlank, effort), freshBlank, effort, 0);
   yield* encodePredicted(ground, runs, files.fresh, out, options);
 }
@@ -67,10 +67,11 @@ export function* decodeDump(
 }
 
 function groundOf(old: RandomBytes, oldOrigin: number, freshOrigin: number, size: number): Ground {
+  const oldImage = dumpImage(oldOrigin, old.size);
   return {
     old,
-    oldImage: dumpImage(oldOrigin, old.size),
-    fields: dumpFields(copyOf(old, 0, old.size), oldOrigin),
+    oldImage,
+    fields: dumpFields(copyOf(old, 0, old.size), oldImage),
     freshImage: dumpImage(freshOrigin, size),
     start: 0,
   };

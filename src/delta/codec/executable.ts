@@ -4,7 +4,7 @@ import { formatError } from '../../errors.ts';
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
 import { findFields } from '../elf/fields.ts';
 import { type ElfImage, parseElf } from '../elf/image.ts';
-import { labelled } from '../elf/labels.ts';
+import { label } from '../elf/labels.ts';
 import { copyOf, inMemory, type RandomBytes } from '../random-bytes.ts';
 import { type CodecOptions, column, type Level, mode, predictedLimit } from './layout.ts';
 import { readLiterals, writeLiterals } from './literals.ts';
@@ -67,7 +67,7 @@ export function* decodeExecutable(
 function groundOf(old: RandomBytes, oldImage: ElfImage, header: Buffer): Ground | undefined {
   const freshImage = parseElf(inMemory(header));
   if (freshImage === undefined) return undefined;
-  return { old, oldImage, fields: findFields(copyOf(old, 0, old.size), oldImage), freshImage, start: header.length };
+  return { old, oldImage, fields: findFields(old, oldImage), freshImage, start: header.length };
 }
 
 /** Headers are coded as a copy of the old file's first bytes. */
@@ -102,6 +102,6 @@ function matchExecutables({ old, oldImage, fresh, freshImage }: Executables, lev
 function toMatch(file: RandomBytes, image: ElfImage, level: Level): Buffer {
   const bytes = copyOf(file, 0, file.size);
   if (level === 'fast') return bytes;
-  const labels = labelled(bytes, findFields(bytes, image), image);
-  return Buffer.from(labels.buffer, labels.byteOffset, labels.length);
+  label(bytes, findFields(file, image), image);
+  return bytes;
 }

@@ -9,6 +9,8 @@ import type { Guide } from './predictor.ts';
 
 /** Finds the mends at the side that knows the fresh bytes, and writes them. */
 export class MendWriter implements Guide {
+  /** All are asked for. */
+  right = 0;
   readonly #out: ColumnWriter;
   readonly #image: ElfImage;
   readonly #scratch: Buffer = Buffer.alloc(8);
@@ -61,11 +63,14 @@ export class MendWriter implements Guide {
   }
 }
 
+/** More than fields can be in a window. */
+const many = 2 ** 30;
+
 /** Reads mends. */
 export class MendReader implements Guide {
+  right = 0;
   readonly #input: ColumnReader;
   #left: number;
-  #right = 0;
 
   constructor(input: ColumnReader) {
     this.#input = input;
@@ -74,16 +79,15 @@ export class MendReader implements Guide {
   }
 
   #next(): void {
-    this.#right = this.#left-- > 0 ? this.#input.varint(column.fieldSkip) : Infinity;
+    this.right = this.#left-- > 0 ? Math.min(many - 1, this.#input.varint(column.fieldSkip)) : many;
   }
 
   /** Throws where mends are left that no field took. */
   expectEnd(): void {
-    if (this.#right !== Infinity) throw formatError('a delta that mends more fields than there are', {});
+    if (this.#left >= 0) throw formatError('a delta that mends more fields than there are', {});
   }
 
   mend(_bytes: Uint8Array, _at: number, _kind: number, _place: number, _base: number, guess: number): number {
-    if (this.#right-- > 0) return guess;
     const target = guess + this.#input.signed(column.mend);
     this.#next();
     return target;

@@ -1,90 +1,161 @@
 // Prediction of the addresses in a copied executable: the target of each field goes where the runs took the bytes it pointed
 // to. What is told about wrong predictions ("mends") teaches both sides alike.
 
+import { baseOf, rowAt } from '../elf/field-list.ts';
+import type { FieldPart, Fields } from '../elf/field-list.ts';
 import { anchors, type ElfImage } from '../elf/image.ts';
-import type { Fields } from '../elf/fields.ts';
-import { putField, widthOf } from '../elf/kinds.ts';
+import { kinds, putField, readTarget, widthOf } from '../elf/kinds.ts';
 import { Learned } from './learned.ts';
-import { RunMap } from './run-map.ts';
+import { Nearest } from './nearest.ts';
+import { RunMap, stretchOf } from './run-map.ts';
 import type { Ground } from './predicted.ts';
 import type { Runs } from './runs.ts';
 import type { Part } from './window.ts';
 
 /** Tells of each predicted field where it really points to. */
 export interface Guide {
+  /** So many of the next fields are right; `mend` is called of the first that is not among them. */
+  right: number;
   /** The true target of the field at `at` of `bytes`; `guess` where the prediction holds. */
   mend(bytes: Uint8Array, at: number, kind: number, place: number, base: number, guess: number): number;
 }
 
-const memoShift = 18;
+/** By kind, of those that count from an instruction's end: how far it is from the field's begin. */
+const behind = Uint8Array.of(0, 4, 5, 6, 8);
 
 export class Predictor {
   readonly #old: ElfImage;
   readonly #fresh: ElfImage;
   readonly #fields: Fields;
   readonly #map: RunMap;
+  readonly #anchors: ReadonlyMap<number, number>;
   readonly #learned = new Learned();
-  /** The last answers to questions for targets, by their hashes. */
-  readonly #asked: Float64Array = new Float64Array(1 << (32 - memoShift)).fill(-1);
-  readonly #answers: Float64Array = new Float64Array(1 << (32 - memoShift));
-  /** How far the last mended target went that lies in no byte of the old file. */
-  #shift = 0;
+  readonly #nearest: Nearest;
+  /** Whether the last question was for a target without bytes that nothing was learned of. */
+  #isOutside = false;
+  /** Of the old stretch where the last target was: its addresses, and how far before them its bytes are. */
+  #low = 0;
+  #high = 0;
+  #toOffset = 0;
+  /** The last base that was asked for, and the answer. */
+  #base = 0;
+  #freshBase = 0;
 
   constructor({ old, oldImage, fields, freshImage, start }: Ground, runs: Runs) {
     this.#old = oldImage;
     this.#fresh = freshImage;
     this.#fields = fields;
-    this.#map = new RunMap(runs, start, old.size);
+    this.#map = new RunMap(runs, start, old.size, freshImage);
+    this.#nearest = new Nearest(oldImage.bytesEnd, oldImage.addressEnd);
     const pairs = anchors(oldImage, freshImage);
-    for (let i = 0; i < pairs.length; i += 2) this.#learned.set(pairs[i]!, pairs[i + 1]!);
-  }
-
-  /** Makes the fields of a part anew; `bytes` is a window that stands at `place` of the fresh file. */
-  predict(bytes: Uint8Array, part: Part, start: number, guide: Guide): void {
-    const { count, offset, kind, target, base, bases } = this.#fields;
-    const shift = part.begin - part.old;
-    const end = part.old + part.end - part.begin;
-    for (let i = this.#firstField(part.old); i < count && offset[i]! < end; i++) {
-      const which = kind[i]!;
-      if (offset[i]! + widthOf(which) > end) break;
-      const at = offset[i]! + shift;
-      const place = this.#fresh.addressOf(start + at);
-      const origin = base[i]! === 0 ? 0 : this.#targetOf(bases[base[i]!]!);
-      const guess = this.#targetOf(target[i]!);
-      const mended = guide.mend(bytes, at, which, place, origin, guess);
-      putField(bytes, at, which, place, mended, this.#fresh, origin);
-      if (mended !== guess) this.#learn(target[i]!, mended);
+    const known = new Map<number, number>();
+    for (let i = 0; i < pairs.length; i += 2) {
+      known.set(pairs[i]!, pairs[i + 1]!);
+      this.#learned.set(pairs[i]!, pairs[i + 1]!);
     }
+    this.#anchors = known;
   }
 
-  #firstField(from: number): number {
-    const { count, offset } = this.#fields;
+  /** Makes the fields of a part anew; `bytes` is a window that stands at `start` of the fresh file. */
+  predict(bytes: Buffer, part: Part, start: number, guide: Guide): void {
+    const end = part.old + part.end - part.begin;
+    const fields = this.#fields;
     let low = 0;
-    let high = count;
+    let high = fields.length;
     while (low < high) {
-      const middle = (low + high) >> 1;
-      if (offset[middle]! < from) low = middle + 1;
+      const middle = (low + high) >>> 1;
+      const { section } = fields[middle]!;
+      if (section.offset + section.size <= part.old) low = middle + 1;
       else high = middle;
     }
-    return low;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (; low < fields.length && fields[low]!.section.offset < end; low++)
+      this.#predictPart(fields[low]!, part, view, bytes, start, guide);
+  }
+
+  #predictPart(fields: FieldPart, part: Part, view: DataView, bytes: Buffer, start: number, guide: Guide): void {
+    const { offset, kind, count, section } = fields;
+    const shift = part.begin - part.old;
+    const end = part.old + part.end - part.begin;
+    const oldShift = section.address - section.offset;
+    let freshShift = 0;
+    let stretchEnd = 0;
+    for (let i = rowAt(fields, part.old); i < count && offset[i]! + 4 <= end; i++) {
+      const from = offset[i]!;
+      const which = kind[i]!;
+      const at = from + shift;
+      if (start + at >= stretchEnd) {
+        const stretch = stretchOf(this.#fresh.stretches, start + at)!;
+        freshShift = stretch.shift + start;
+        stretchEnd = stretch.end;
+      }
+      if (which <= kinds.relative4) {
+        const size = behind[which]!;
+        const target = from + oldShift + size + view.getInt32(at, true);
+        const guess = this.#targetOf(target);
+        let mended = guess;
+        if (guide.right > 0) guide.right--;
+        else mended = guide.mend(bytes, at, which, at + freshShift, 0, guess);
+        if (this.#isOutside || mended !== guess) this.#learn(target, mended, guess);
+        const value = mended - at - freshShift - size;
+        if (value >= -0x80000000 && value < 0x80000000) view.setInt32(at, value, true);
+      } else {
+        if (from + widthOf(which) > end) break;
+        this.#predictOther(fields, i, bytes, at, at + freshShift, guide);
+      }
+    }
+  }
+
+  #predictOther(fields: FieldPart, row: number, bytes: Buffer, at: number, place: number, guide: Guide): void {
+    const { kind, offset, hint, section } = fields;
+    const which = kind[row]!;
+    const oldPlace = offset[row]! + section.address - section.offset;
+    const oldBase = baseOf(fields, row, this.#old);
+    const known = hint === undefined ? 0 : this.#old.low + hint[row]!;
+    const target = readTarget(bytes, at, which, oldPlace, this.#old, oldBase, known);
+    const base = oldBase === 0 ? 0 : this.#baseOf(oldBase);
+    const guess = this.#targetOf(target);
+    let mended = guess;
+    if (guide.right > 0) guide.right--;
+    else mended = guide.mend(bytes, at, which, place, base, guess);
+    if (this.#isOutside || mended !== guess) this.#learn(target, mended, guess);
+    putField(bytes, at, which, place, mended, this.#fresh, base);
+  }
+
+  /** Bases are not learned: one wrong mend would cost all fields that count from it. */
+  #baseOf(old: number): number {
+    if (this.#base === old) return this.#freshBase;
+    const offset = this.#old.offsetOf(old);
+    this.#base = old;
+    this.#freshBase = this.#anchors.get(old) ?? (offset < 0 ? old : this.#map.addressOf(offset));
+    return this.#freshBase;
   }
 
   #targetOf(old: number): number {
-    const slot = Math.imul(old | 0, 0x9e3779b1) >>> memoShift;
-    if (this.#asked[slot] === old) return this.#answers[slot]!;
     const learned = this.#learned.get(old);
-    if (learned === undefined) {
-      const offset = this.#old.offsetOf(old);
-      if (offset < 0) return old + this.#shift;
-      this.#answers[slot] = this.#fresh.addressOf(this.#map.freshOf(offset));
-    } else this.#answers[slot] = learned;
-    this.#asked[slot] = old;
-    return this.#answers[slot]!;
+    if (learned === learned) return learned;
+    if ((old < this.#low || old >= this.#high) && !this.#enter(old)) {
+      this.#isOutside = true;
+      return old + this.#nearest.shiftOf(old);
+    }
+    return this.#map.addressOf(old + this.#toOffset);
   }
 
-  #learn(old: number, fresh: number): void {
-    this.#learned.set(old, fresh);
-    this.#asked[Math.imul(old | 0, 0x9e3779b1) >>> memoShift] = -1;
-    if (this.#old.offsetOf(old) < 0) this.#shift = fresh - old;
+  /** Goes to the stretch of an address; false where there is none. */
+  #enter(old: number): boolean {
+    for (const { begin, end, shift } of this.#old.stretches) {
+      if (old < begin + shift || old >= end + shift) continue;
+      this.#low = begin + shift;
+      this.#high = end + shift;
+      this.#toOffset = -shift;
+      return true;
+    }
+    return false;
+  }
+
+  #learn(old: number, fresh: number, guess: number): void {
+    if (fresh !== guess) this.#learned.set(old, fresh);
+    if (this.#isOutside || this.#old.offsetOf(old) < 0) this.#nearest.teach(old, fresh - old);
+    this.#isOutside = false;
   }
 }

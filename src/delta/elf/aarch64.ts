@@ -5,13 +5,7 @@ import type { FieldList } from './field-list.ts';
 import type { ElfImage } from './image.ts';
 import { kinds, readInstruction } from './kinds.ts';
 import type { Marks } from './marks.ts';
-
-/** A run of code: offsets within the bytes, and what is added to an offset to get the address. */
-interface Run {
-  readonly from: number;
-  readonly to: number;
-  readonly shift: number;
-}
+import type { CodePart } from './x86-64-instruction.ts';
 
 /** What an instruction is, by its highest byte. */
 const groups = {
@@ -49,73 +43,91 @@ const returnWord = 0xd65f03c0 | 0;
 /** Registers that a call may change. */
 const scratch = 19;
 
-/** Appends the fields of a run of code; marks what an add names, which may be a jump table. */
-export function sweepPairs(bytes: Uint8Array, run: Run, image: ElfImage, list: FieldList, marks: Marks): void {
-  const { shift } = run;
-  const { low, addressEnd, codeLow, codeEnd } = image;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  // Per register: the page that it holds, and the row of the adrp that put it there while its low bits are not known.
-  const pages = new Float64Array(32).fill(unknown);
-  const rows = new Int32Array(32).fill(unknown);
-  const firstRow = list.count;
-  let data = unknown;
-  const start = run.from + ((4 - ((run.from + shift) % 4)) % 4);
-  for (let at = start; at + 4 <= run.to; at += 4) {
-    const word = view.getInt32(at, true);
-    const group = groupOf[word >>> 24]!;
-    const place = at + shift;
-    if (group === groups.unallocated && word !== 0) {
-      data = at + dataReach;
-      list.dropFrom(at - dataReach, firstRow);
-      pages.fill(unknown);
-    }
-    if (at < data) continue;
-    switch (group) {
-      case groups.other:
-        if (word === returnWord) pages.fill(unknown);
-        else pages[word & 31] = unknown;
-        break;
-      case groups.branch26:
-      case groups.branch19:
-      case groups.branch14: {
-        const kind = group + kinds.branch26 - groups.branch26;
-        const target = readInstruction(word, kind, place, 0);
-        if (target >= codeLow && target < codeEnd) list.push(at, kind, target);
-        if (group === groups.branch26 && word < 0) pages.fill(unknown, 0, scratch);
-        break;
+/** Appends the fields of a section of code part by part; marks what an add names, which may be a jump table. */
+export class PairSweep {
+  readonly #image: ElfImage;
+  readonly #list: FieldList;
+  readonly #marks: Marks;
+  /** By register the page that it holds. */
+  readonly #pages: Float64Array = new Float64Array(32).fill(unknown);
+  /** By register the row of the adrp that put the page there, while its low bits are not known. */
+  readonly #rows: Int32Array = new Int32Array(32).fill(unknown);
+  /** Where the constants end that were seen last. */
+  #data = unknown;
+
+  constructor(image: ElfImage, list: FieldList, marks: Marks) {
+    this.#image = image;
+    this.#list = list;
+    this.#marks = marks;
+  }
+
+  /** Reads a part; how far it got: whole instructions. */
+  sweep({ bytes, at: origin, isLast }: CodePart): number {
+    const list = this.#list;
+    const pages = this.#pages;
+    const rows = this.#rows;
+    const { low, addressEnd, codeLow, codeEnd } = this.#image;
+    const { address, size } = list.section;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    let index = (4 - ((address + origin) % 4)) % 4;
+    for (; index + 4 <= bytes.length; index += 4) {
+      const word = view.getInt32(index, true);
+      const group = groupOf[word >>> 24]!;
+      const at = origin + index;
+      const place = address + at;
+      if (group === groups.unallocated && word !== 0) {
+        this.#data = at + dataReach;
+        list.dropFrom(at - dataReach);
+        pages.fill(unknown);
       }
-      case groups.literal:
-      case groups.adr: {
-        const kind = group === groups.adr ? kinds.adr : kinds.branch19;
-        const target = readInstruction(word, kind, place, 0);
-        pages[word & 31] = unknown;
-        if (target >= low && target < addressEnd) list.push(at, kind, target);
-        break;
-      }
-      case groups.adrp: {
-        const register = word & 31;
-        const page = readInstruction(word, kinds.adrp, place, 0);
-        pages[register] = unknown;
-        if (page + 4096 <= low || page >= addressEnd) break;
-        pages[register] = page;
-        rows[register] = list.count;
-        list.push(at, kinds.adrp, page);
-        break;
-      }
-      default: {
-        const base = (word >>> 5) & 31;
-        const page = pages[base]!;
-        const kind = page < 0 ? 0 : lowKind(group, word);
-        if (kind !== 0) {
-          const target = readInstruction(word, kind, place, page);
-          list.push(at, kind, target);
-          if (group === groups.add) marks.add(target);
-          if (rows[base]! >= 0) list.target[rows[base]!] = target;
-          rows[base] = unknown;
+      if (at < this.#data) continue;
+      switch (group) {
+        case groups.other:
+          if (word === returnWord) pages.fill(unknown);
+          else pages[word & 31] = unknown;
+          break;
+        case groups.branch26:
+        case groups.branch19:
+        case groups.branch14: {
+          const kind = group + kinds.branch26 - groups.branch26;
+          const target = readInstruction(word, kind, place, 0);
+          if (target >= codeLow && target < codeEnd) list.push(at, kind);
+          if (group === groups.branch26 && word < 0) pages.fill(unknown, 0, scratch);
+          break;
         }
-        if (group === groups.add || isLoad(word)) pages[word & 31] = unknown;
+        case groups.literal:
+        case groups.adr: {
+          const kind = group === groups.adr ? kinds.adr : kinds.branch19;
+          const target = readInstruction(word, kind, place, 0);
+          pages[word & 31] = unknown;
+          if (target >= low && target < addressEnd) list.push(at, kind);
+          break;
+        }
+        case groups.adrp: {
+          const register = word & 31;
+          const page = readInstruction(word, kinds.adrp, place, 0);
+          pages[register] = unknown;
+          if (page >= addressEnd || !list.pushHinted(at, kinds.adrp, page)) break;
+          pages[register] = page;
+          rows[register] = list.count - 1;
+          break;
+        }
+        default: {
+          const base = (word >>> 5) & 31;
+          const page = pages[base]!;
+          const kind = page < 0 ? 0 : lowKind(group, word);
+          if (kind !== 0) {
+            const target = readInstruction(word, kind, place, page);
+            list.pushHinted(at, kind, target);
+            if (group === groups.add) this.#marks.add(target);
+            if (rows[base]! >= 0) list.correct(rows[base]!, target);
+            rows[base] = unknown;
+          }
+          if (group === groups.add || isLoad(word)) pages[word & 31] = unknown;
+        }
       }
     }
+    return isLast ? size - origin : index;
   }
 }
 

@@ -2,9 +2,8 @@
 // Layout: Linux Standard Base, chapter on exception frames; pointer encodings of DWARF.
 
 import { kinds } from './kinds.ts';
-import { clip, isMapped } from './search.ts';
+import { endOf, isMapped } from './search.ts';
 import type { Search } from './search.ts';
-import type { Section } from './sections.ts';
 
 /** How pointers are written: the low bits say the size, the high ones what they count from. */
 const encodings = { self4: 0x1b, omitted: 0xff } as const;
@@ -20,11 +19,12 @@ const usual: Common = { pointer: encodings.self4, exceptions: encodings.self4 };
 const maxCommons = 4096;
 
 /** .eh_frame: a sequence of common parts and frames. */
-export function findFrames(search: Search, section: Section): void {
-  const { view, list, image, tables } = search;
-  const { start, end, shift } = clip(search, section, 4);
+export function findFrames(search: Search): void {
+  const { view, list, image, tables, section } = search;
+  const shift = section.address;
+  const end = endOf(search, 4);
   const commons = new Map<number, Common>();
-  let at = section.offset < search.from ? firstFrame(search, start, end) : start;
+  let at = 0;
   while (at + 12 <= end) {
     const length = view.getUint32(at, true);
     const id = view.getUint32(at + 4, true);
@@ -35,17 +35,17 @@ export function findFrames(search: Search, section: Section): void {
       continue;
     }
     if (id === 0) {
-      if (commons.size < maxCommons) commons.set(at, readCommon(search, at, next, shift));
+      if (commons.size < maxCommons) commons.set(at, readCommon(search, at, next));
     } else {
       const common = commons.get(at + 4 - id) ?? usual;
-      list.push(at + 4, kinds.back, at + 4 + shift - id);
+      list.push(at + 4, kinds.back);
       if (common.pointer === encodings.self4 && next - at >= 17) {
         const begin = at + 8 + view.getInt32(at + 8, true) + shift;
-        if (isMapped(image, begin)) list.push(at + 8, kinds.relativeSelf, begin);
+        if (isMapped(image, begin)) list.push(at + 8, kinds.relativeSelf);
         if (common.exceptions === encodings.self4 && search.bytes[at + 16] === 4 && next - at >= 21) {
           const table = at + 17 + view.getInt32(at + 17, true) + shift;
           if (isMapped(image, table) && table !== at + 17 + shift) {
-            list.push(at + 17, kinds.relativeSelf, table);
+            list.push(at + 17, kinds.relativeSelf);
             tables.add(table);
           }
         }
@@ -55,23 +55,8 @@ export function findFrames(search: Search, section: Section): void {
   }
 }
 
-/** Into step with frames in the middle: three in a row that lead to each other. */
-function firstFrame({ view }: Search, start: number, end: number): number {
-  for (let at = start; at + 12 <= end; at += 4) {
-    let next = at;
-    let row = 0;
-    for (; row < 3 && next + 12 <= end; row++) {
-      const length = view.getUint32(next, true);
-      if (length < 12 || length > 0xffff || length % 4 !== 0 || view.getUint32(next + 4, true) > 0x7ffffff) break;
-      next += 4 + length;
-    }
-    if (row === 3) return at;
-  }
-  return end;
-}
-
 /** The augmentation string says which bytes follow: pointer to a personality routine, then encodings. */
-function readCommon({ bytes, view, list, image }: Search, at: number, end: number, shift: number): Common {
+function readCommon({ bytes, view, list, image, section }: Search, at: number, end: number): Common {
   let next = at + 9;
   if (bytes[next] !== 0x7a) return usual;
   const text = next + 1;
@@ -89,8 +74,8 @@ function readCommon({ bytes, view, list, image }: Search, at: number, end: numbe
     else if (letter === 0x4c) exceptions = bytes[next++]!;
     else if (letter === 0x50) {
       if ((bytes[next]! & 0x7f) !== encodings.self4 || next + 5 > end) break;
-      const target = next + 1 + view.getInt32(next + 1, true) + shift;
-      if (isMapped(image, target)) list.push(next + 1, kinds.relativeSelf, target);
+      const target = next + 1 + view.getInt32(next + 1, true) + section.address;
+      if (isMapped(image, target)) list.push(next + 1, kinds.relativeSelf);
       next += 5;
     }
   }
@@ -98,19 +83,11 @@ function readCommon({ bytes, view, list, image }: Search, at: number, end: numbe
 }
 
 /** .eh_frame_hdr: pairs of a function's begin and its frame, both from the section's first byte. */
-export function findFrameTable(search: Search, section: Section): void {
-  const { view, list, image } = search;
-  const { start, end, shift } = clip(search, section, 4);
-  let at = start;
-  if (section.offset >= search.from) {
-    if (end - start < 12 || view.getUint32(start, true) !== headerEncodings) return;
-    list.push(start + 4, kinds.relativeSelf, start + 4 + view.getInt32(start + 4, true) + shift);
-    at = start + 12;
-  }
-  const base = list.baseAt(section.address);
-  if (base === 0) return;
-  for (; at + 4 <= end; at += 4) {
-    const target = section.address + view.getInt32(at, true);
-    if (isMapped(image, target)) list.push(at, kinds.based, target, base);
-  }
+export function findFrameTable(search: Search): void {
+  const { view, list, image, section } = search;
+  const end = endOf(search, 4);
+  if (end < 12 || view.getUint32(0, true) !== headerEncodings) return;
+  list.push(4, kinds.relativeSelf);
+  for (let at = 12; at < end; at += 4)
+    if (isMapped(image, section.address + view.getInt32(at, true))) list.push(at, kinds.based);
 }

@@ -3,27 +3,25 @@
 
 import { kinds } from './kinds.ts';
 import type { Search } from './search.ts';
-import type { Section } from './sections.ts';
 
 /** Indirect, relative to itself, four bytes; the same without the indirection. */
 const typeEncodings: ReadonlySet<number> = new Set([0x9b, 0x1b]);
 const omitted = 0xff;
 
 /** Reads the tables that frames name. */
-export function findTypes(search: Search, section: Section): void {
-  const { bytes, view, list, image, tables, from } = search;
-  const shift = section.address - section.offset + from;
+export function findTypes({ bytes, view, list, image, tables, section }: Search): void {
+  const shift = section.address;
   // Types, or the words that point to them, are writable data; actions read as types seldom lead there.
   const dataLow = image.sections.find(({ role }) => role === 'data')?.address ?? image.addressEnd;
   let free = 0;
   tables.forEach(section.address, (address, next) => {
-    const end = Math.min(next - shift, bytes.length);
+    const end = next - shift;
     const { listEnd, listStart } = typeList(bytes, address - shift, end);
     for (let at = Math.max(listStart + ((listEnd - listStart) & 3), free); at + 4 <= listEnd; at += 4) {
       const distance = view.getInt32(at, true);
       const target = at + shift + distance;
       if (distance === 0 || target < dataLow || target >= image.addressEnd) continue;
-      list.push(at, kinds.relativeSelf, target);
+      list.push(at, kinds.relativeSelf);
       free = at + 4;
     }
   });

@@ -1,82 +1,71 @@
-// Fields as they are found: growing typed arrays, one row a field, and the table of bases.
+// Fields as they are found, one row a field: growing typed arrays of a few bytes a row, because a file can have millions.
 
-/** Fields of one file or window, in the order of the file. */
-export interface Fields {
+import { kinds, readTarget } from './kinds.ts';
+import type { ElfImage } from './image.ts';
+import type { Section } from './sections.ts';
+
+/** The fields of one section in the order of the file, not overlapping. */
+export interface FieldPart {
+  readonly section: Section;
   readonly count: number;
-  /** Where each begins, from the first byte that was searched; ascending, not overlapping. */
+  /** Where each begins in the file. May be longer than there are rows. */
   readonly offset: Uint32Array;
   readonly kind: Uint8Array;
-  /** The address each points to. */
-  readonly target: Float64Array;
-  /** 0, or the place in `bases` of the address that its value counts from. */
-  readonly base: Uint16Array;
-  readonly bases: Float64Array;
+  /** What their bytes do not tell, as distances from the lowest address of the image: see `kinds`. */
+  readonly hint: Uint32Array | undefined;
+  /** What their values count from where no hint says it; 0: nothing. */
+  readonly base: number;
 }
 
-const maxBases = 0xffff;
+/** The fields of a file: parts in the order of the file. */
+export type Fields = readonly FieldPart[];
 
-/** Rows are appended in any order of parts, but ascending within a part. */
-export class FieldList {
+/** Appends the fields of one section. */
+export class FieldList implements FieldPart {
+  readonly section: Section;
+  readonly base: number;
   count = 0;
   offset: Uint32Array;
   kind: Uint8Array;
-  target: Float64Array;
-  base: Uint16Array;
-  readonly #bases: number[] = [0];
-  readonly #baseIndex: Map<number, number> = new Map();
+  hint: Uint32Array | undefined;
+  readonly #low: number;
 
-  constructor(room: number) {
+  /** `hinted`: rows have hints. */
+  constructor(section: Section, image: ElfImage, base: number, hinted = false) {
+    this.section = section;
+    this.base = base;
+    this.#low = image.low;
+    // Mostly far too much, which costs nothing: memory that is not written to takes no room.
+    const room = Math.ceil(section.size / 8) + 64;
     this.offset = new Uint32Array(room);
     this.kind = new Uint8Array(room);
-    this.target = new Float64Array(room);
-    this.base = new Uint16Array(room);
+    if (hinted) this.hint = new Uint32Array(room);
   }
 
-  push(offset: number, kind: number, target: number, base = 0): void {
+  /** `at`: from the section's begin on. */
+  push(at: number, kind: number): void {
     if (this.count === this.offset.length) this.reserve(1);
-    const row = this.count++;
-    this.offset[row] = offset;
-    this.kind[row] = kind;
-    this.target[row] = target;
-    this.base[row] = base;
+    this.offset[this.count] = this.section.offset + at;
+    this.kind[this.count++] = kind;
   }
 
-  /** Takes back the last rows, those at `offset` and behind, but none before row `first`. */
-  dropFrom(offset: number, first: number): void {
-    while (this.count > first && this.offset[this.count - 1]! >= offset) this.count--;
+  /** The same for a list with hints; false for an address that no hint can be. */
+  pushHinted(at: number, kind: number, address: number): boolean {
+    const hint = address - this.#low;
+    if (!(hint >= 0 && hint < 2 ** 32)) return false;
+    this.push(at, kind);
+    this.hint![this.count - 1] = hint;
+    return true;
   }
 
-  /** The number of a base, the same for the same address; 0, which is none, when there are too many. */
-  baseAt(address: number): number {
-    const known = this.#baseIndex.get(address);
-    if (known !== undefined) return known;
-    if (this.#bases.length > maxBases) return 0;
-    this.#baseIndex.set(address, this.#bases.length);
-    return this.#bases.push(address) - 1;
+  /** Another hint for a row. */
+  correct(row: number, address: number): void {
+    this.hint![row] = address - this.#low;
   }
 
-  /** All rows, parts put in the order of their first rows. A part begins at each of `starts`, ascending row numbers. */
-  inOrder(starts: readonly number[]): Fields {
-    const parts = starts
-      .map((start, i) => ({ start, end: starts[i + 1] ?? this.count }))
-      .filter(({ start, end }) => end > start)
-      .sort((a, b) => this.offset[a.start]! - this.offset[b.start]!);
-    const gather = <T extends Uint32Array | Uint8Array | Float64Array | Uint16Array>(from: T, into: T): T => {
-      let at = 0;
-      for (const { start, end } of parts) {
-        into.set(from.subarray(start, end), at);
-        at += end - start;
-      }
-      return into;
-    };
-    return {
-      count: this.count,
-      offset: gather(this.offset, new Uint32Array(this.count)),
-      kind: gather(this.kind, new Uint8Array(this.count)),
-      target: gather(this.target, new Float64Array(this.count)),
-      base: gather(this.base, new Uint16Array(this.count)),
-      bases: Float64Array.from(this.#bases),
-    };
+  /** Takes back the last rows, those at `at` and behind. */
+  dropFrom(at: number): void {
+    while (this.count > 0 && this.offset[this.count - 1]! >= this.section.offset + at) this.count--;
   }
 
   /** Makes room for so many more rows, so that a hot loop may write to the arrays itself. */
@@ -89,7 +78,31 @@ export class FieldList {
     };
     this.offset = grown(this.offset, new Uint32Array(room));
     this.kind = grown(this.kind, new Uint8Array(room));
-    this.target = grown(this.target, new Float64Array(room));
-    this.base = grown(this.base, new Uint16Array(room));
+    if (this.hint !== undefined) this.hint = grown(this.hint, new Uint32Array(room));
   }
+}
+
+/** The first row at `offset` of the file or behind it. */
+export function rowAt({ count, offset }: FieldPart, from: number): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (offset[middle]! < from) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** What the value of a row's field counts from; 0: nothing. */
+export function baseOf({ kind, hint, base }: FieldPart, row: number, image: ElfImage): number {
+  return hint === undefined || kind[row] !== kinds.based ? base : image.low + hint[row]!;
+}
+
+/** Where the field of a row points to; its bytes begin at `at` of `bytes`. */
+export function targetOf(part: FieldPart, row: number, bytes: Uint8Array, at: number, image: ElfImage): number {
+  const { section, hint } = part;
+  const place = part.offset[row]! + section.address - section.offset;
+  const guess = hint === undefined ? 0 : image.low + hint[row]!;
+  return readTarget(bytes, at, part.kind[row]!, place, image, baseOf(part, row, image), guess);
 }

@@ -1,7 +1,9 @@
 // Finds the fields of an ELF file that hold addresses. A guess may be wrong, that costs bytes and no more; but the same bytes
-// give the same fields on every machine, because both sides of a delta look at the old file.
+// give the same fields on every machine, because both sides of a delta look at the old file. Sections are read one at a time
+// and code piece by piece, so that the file is never held as a whole.
 
-import { sweepPairs } from './aarch64.ts';
+import { copyInto, type RandomBytes } from '../random-bytes.ts';
+import { PairSweep } from './aarch64.ts';
 import { findFrames, findFrameTable } from './eh-frame.ts';
 import { findTypes } from './except-table.ts';
 import { FieldList } from './field-list.ts';
@@ -10,7 +12,6 @@ import type { ElfImage } from './image.ts';
 import { findJumpTables } from './jump-tables.ts';
 import { Marks } from './marks.ts';
 import { findPlainPointers, findPointers } from './pointers.ts';
-import { clip } from './search.ts';
 import type { Search } from './search.ts';
 import type { Role, Section } from './sections.ts';
 import * as linking from './linking.ts';
@@ -18,10 +19,8 @@ import { sweepCode } from './x86-64.ts';
 
 export type { Fields } from './field-list.ts';
 
-/** Finders in the order they must run: code, relocations and frames mark what tables and pointers are read by. */
-const finders: readonly (readonly [Role, (search: Search, section: Section) => void])[] = [
-  ['code', findInCode],
-  ['procedureLinkage', findInCode],
+/** Finders in the order they must run, behind code: relocations and frames mark what tables and pointers are read by. */
+const finders: readonly (readonly [Role, (search: Search) => void])[] = [
   ['relocations', linking.findRelocations],
   ['relativeRelocations', linking.findRelativeRelocations],
   ['ehFrame', findFrames],
@@ -33,39 +32,58 @@ const finders: readonly (readonly [Role, (search: Search, section: Section) => v
   ['dynamic', linking.findDynamic],
   ['hash', linking.findHash],
   ['gnuHash', linking.findGnuHash],
-  ['versionNeeds', (search, section): void => linking.findVersions(search, section, 'versionNeeds')],
-  ['versionDefinitions', (search, section): void => linking.findVersions(search, section, 'versionDefinitions')],
+  ['versionNeeds', (search): void => linking.findVersions(search, 'versionNeeds')],
+  ['versionDefinitions', (search): void => linking.findVersions(search, 'versionDefinitions')],
   ['sectionHeaders', linking.findSectionHeaders],
 ];
 
-/** The fields in `bytes`, which are the file of the image from offset `from` on: all of it or a window. Never throws. */
-export function findFields(bytes: Uint8Array, image: ElfImage, from = 0): Fields {
-  const sections = image.sections.filter(({ offset, size }) => offset < from + bytes.length && offset + size > from);
-  const list = new FieldList((bytes.length >>> 4) + 64);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+/** Code is read in pieces of this size. */
+const piece = 1 << 20;
+
+/** The fields of the image's file. Never throws. */
+export function findFields(file: RandomBytes, image: ElfImage): Fields {
+  const { sections } = image;
   const tables = new Marks(sections.filter(({ role }) => role === 'constants' || role === 'exceptTable'));
   const words = new Marks(sections.filter(({ role }) => role === 'data'));
-  const search: Search = { bytes, view, from, image, list, tables, words };
-  const starts: number[] = [];
+  const lists = sections.filter(isCode).map((section) => findInCode(file, image, section, tables));
+  let scratch = Buffer.alloc(0);
   for (const [role, find] of finders)
     for (const section of sections) {
       if (section.role !== role) continue;
-      starts.push(list.count);
-      find(search, section);
+      if (scratch.length < section.size) scratch = Buffer.allocUnsafeSlow(section.size);
+      const bytes = copyInto(scratch.subarray(0, section.size), file, section.offset);
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      const list = listOf(section, image);
+      find({ image, section, bytes, view, list, tables, words });
+      lists.push(list);
     }
-  return list.inOrder(starts);
+  return lists.filter(({ count }) => count > 0).sort((a, b) => a.section.offset - b.section.offset);
 }
 
-function findInCode(search: Search, section: Section): void {
-  const { bytes, image, list, tables } = search;
-  const { start, end, shift } = clip(search, section, 1);
-  const relocations = section.role === 'procedureLinkage' ? section.linked : 0;
-  const part = { from: start, to: end, shift, relocations };
-  if (image.machine === 'x86-64') sweepCode(bytes, part, image, list, tables);
-  else sweepPairs(bytes, part, image, list, tables);
+function isCode({ role }: Section): boolean {
+  return role === 'code' || role === 'procedureLinkage';
 }
 
-function findInConstants(search: Search, section: Section): void {
-  if (search.image.fixed) findPlainPointers(search, section);
-  else findJumpTables(search, section);
+/** Values of most tables count from the table they are linked to. */
+function listOf(section: Section, image: ElfImage): FieldList {
+  const { role, address, linked } = section;
+  const base = role === 'ehFrameHeader' ? address : linked;
+  return new FieldList(section, image, base, role === 'constants' || (image.machine === 'aarch64' && isCode(section)));
+}
+
+function findInCode(file: RandomBytes, image: ElfImage, section: Section, tables: Marks): FieldList {
+  const list = listOf(section, image);
+  const pairs = new PairSweep(image, list, tables);
+  for (let at = 0; at < section.size;) {
+    // Borrowed: nothing else is read before the sweep is done.
+    const bytes = file.read(section.offset + at, Math.min(piece, section.size - at));
+    const part = { bytes, at, isLast: at + bytes.length === section.size };
+    at += image.machine === 'x86-64' ? sweepCode(part, image, list, tables) : pairs.sweep(part);
+  }
+  return list;
+}
+
+function findInConstants(search: Search): void {
+  if (search.image.fixed) findPlainPointers(search);
+  else findJumpTables(search);
 }

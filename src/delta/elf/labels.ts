@@ -2,28 +2,20 @@
 // the bytes at its target it looks the same again, and so does whatever else points to the same thing. Only the encoder
 // makes labels, so they are no part of the format.
 
-import type { Fields } from './field-list.ts';
+import { targetOf } from './field-list.ts';
+import type { FieldPart, Fields } from './field-list.ts';
 import type { ElfImage } from './image.ts';
 import { kinds, putLabel } from './kinds.ts';
-import type { Role, Section } from './sections.ts';
+import type { Role } from './sections.ts';
 
 /** Bytes at the target that make the label. */
 const labelSpan = 16;
 const outside = 0x5bd1e995;
 
-interface Canvas {
-  /** The bytes to match. */
-  readonly view: DataView;
-  readonly from: number;
-  readonly fields: Fields;
-  readonly labels: Int32Array;
-  readonly image: ElfImage;
-}
-
-/** Rows of fields: from the first to before the last. */
-interface Rows {
-  readonly first: number;
-  readonly end: number;
+/** Of one section: its fields, and of each the file offset of its target (-1: none), later its label. */
+interface Labels {
+  readonly part: FieldPart;
+  readonly values: Int32Array;
 }
 
 /**
@@ -33,95 +25,97 @@ interface Rows {
 const early: readonly Role[] = ['symbols', 'relocations', 'procedureLinkage'];
 
 /**
- * A copy of `bytes` (the image's file from offset `from` on) where each field is replaced by a label made of the bytes at its
- * target, in which fields count as zero or as their labels. Targets without bytes at hand share a label.
+ * Replaces in the bytes of a file each field by a label made of the bytes at its target, in which fields count as zero or as
+ * their labels. Targets without bytes share a label.
  */
-export function labelled(bytes: Uint8Array, fields: Fields, image: ElfImage, from = 0): Uint8Array {
-  const copy = new Uint8Array(bytes);
-  const labels = new Int32Array(fields.count);
-  // Labels are zero as yet, and so will be all fields.
-  const canvas: Canvas = { view: new DataView(copy.buffer), from, fields, labels, image };
-  writeLabels(canvas, { first: 0, end: fields.count });
+export function label(bytes: Uint8Array, fields: Fields, image: ElfImage): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const all = fields.map((part) => ({ part, values: targetsOf(part, bytes, image) }));
+  for (const { part } of all) clear(view, part);
   for (const role of early)
-    for (const section of image.sections) {
-      if (section.role !== role) continue;
-      const rows = rowsOf(canvas, section);
-      makeLabels(canvas, rows);
-      if (role === 'relocations') writeRelocations(canvas, rows);
-      else writeLabels(canvas, rows);
-      if (role !== 'procedureLinkage') fillEntries(canvas, rows);
+    for (const labels of all) {
+      if (labels.part.section.role !== role) continue;
+      if (role === 'relocations') labelRelocations(view, labels);
+      else {
+        makeLabels(view, labels);
+        writeLabels(view, labels);
+      }
+      if (role !== 'procedureLinkage') fillEntries(view, labels);
     }
-  const rest = image.sections.filter(({ role }) => !early.includes(role));
-  for (const section of rest) makeLabels(canvas, rowsOf(canvas, section));
-  for (const section of rest)
-    if (section.role === 'data') writeWords(canvas, rowsOf(canvas, section));
-    else writeLabels(canvas, rowsOf(canvas, section));
-  return copy;
+  const rest = all.filter(({ part }) => !early.includes(part.section.role));
+  for (const labels of rest) makeLabels(view, labels);
+  for (const labels of rest)
+    if (labels.part.section.role === 'data') writeWords(view, labels);
+    else writeLabels(view, labels);
 }
 
-function rowsOf({ fields, from }: Canvas, section: Section): Rows {
-  const rowAt = (place: number): number => {
-    let [low, high] = [0, fields.count];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (fields.offset[middle]! < place) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  };
-  return { first: rowAt(section.offset - from), end: rowAt(section.offset + section.size - from) };
+function targetsOf(part: FieldPart, bytes: Uint8Array, image: ElfImage): Int32Array {
+  const targets = new Int32Array(part.count);
+  for (let row = 0; row < part.count; row++) {
+    const at = image.offsetOf(targetOf(part, row, bytes, part.offset[row]!, image));
+    targets[row] = at < bytes.length ? at : -1;
+  }
+  return targets;
 }
 
-function makeLabels({ view, from, fields, labels, image }: Canvas, { first, end }: Rows): void {
-  const { kind, target } = fields;
+function clear(view: DataView, { count, offset, kind }: FieldPart): void {
+  for (let row = 0; row < count; row++) putLabel(view, offset[row]!, kind[row]!, 0);
+}
+
+function makeLabels(view: DataView, { part, values }: Labels): void {
+  const { kind } = part;
   const last = view.byteLength - labelSpan;
-  for (let i = first; i < end; i++) {
-    const at = image.offsetOf(target[i]!) - from;
-    labels[i] = at >= 0 && at <= last ? labelAt(view, at) : outside ^ kind[i]!;
+  for (let row = 0; row < values.length; row++) {
+    const at = values[row]!;
+    values[row] = at >= 0 && at <= last ? labelAt(view, at) : outside ^ kind[row]!;
   }
 }
 
-function writeLabels({ view, fields, labels }: Canvas, { first, end }: Rows): void {
-  const { offset, kind } = fields;
-  for (let i = first; i < end; i++) putLabel(view, offset[i]!, kind[i]!, labels[i]!);
+function writeLabels(view: DataView, { part, values }: Labels): void {
+  const { offset, kind } = part;
+  for (let row = 0; row < values.length; row++) putLabel(view, offset[row]!, kind[row]!, values[row]!);
 }
 
 /**
  * The empty last words of an entry that names a symbol (an undefined one's value and size, an addend) look like its name too:
  * entries that have nothing but one number of their own would match each other nearly as well as themselves.
  */
-function fillEntries({ view, fields, labels }: Canvas, { first, end }: Rows): void {
-  const { offset, kind } = fields;
-  for (let i = first; i < end; i++) {
+function fillEntries(view: DataView, { part, values }: Labels): void {
+  const { offset, kind } = part;
+  for (let i = 0; i < values.length; i++) {
     const at = offset[i]!;
     if (kind[i] === kinds.based && at + 24 <= view.byteLength && isZero(view, at + 8) && isZero(view, at + 16)) {
-      putLabel(view, at + 8, kinds.absolute64, labels[i]!);
-      putLabel(view, at + 16, kinds.absolute64, ~labels[i]!);
+      putLabel(view, at + 8, kinds.absolute64, values[i]!);
+      putLabel(view, at + 16, kinds.absolute64, ~values[i]!);
     }
     if (kind[i] === kinds.entry24 && at + 12 <= view.byteLength && isZero(view, at + 4))
-      putLabel(view, at + 4, kinds.absolute64, labels[i]!);
+      putLabel(view, at + 4, kinds.absolute64, values[i]!);
   }
 }
 
 /** Words that no relocation has labelled. */
-function writeWords({ view, fields, labels }: Canvas, { first, end }: Rows): void {
-  const { offset, kind } = fields;
-  for (let i = first; i < end; i++) if (isZero(view, offset[i]!)) putLabel(view, offset[i]!, kind[i]!, labels[i]!);
+function writeWords(view: DataView, { part, values }: Labels): void {
+  const { offset, kind } = part;
+  for (let row = 0; row < values.length; row++)
+    if (isZero(view, offset[row]!)) putLabel(view, offset[row]!, kind[row]!, values[row]!);
 }
 
 /** A relocated word, and the relocation's own pointer to it, look like what the relocation says will be there. */
-function writeRelocations({ view, from, fields, labels, image }: Canvas, { first, end }: Rows): void {
-  const { offset, kind, target } = fields;
+function labelRelocations(view: DataView, labels: Labels): void {
+  const { part, values } = labels;
+  const { offset, kind } = part;
+  const targets = values.slice();
+  makeLabels(view, labels);
   let word = -1;
-  for (let i = first; i < end; i++) {
+  for (let i = 0; i < values.length; i++) {
     if (kind[i] === kinds.word) word = i;
     else if (word >= 0 && offset[i]! - offset[word]! < 24) {
-      labels[word] = ~labels[i]!;
-      const at = image.offsetOf(target[word]!) - from;
-      if (at >= 0 && at + 8 <= view.byteLength && isZero(view, at)) putLabel(view, at, kinds.word, labels[i]!);
+      values[word] = ~values[i]!;
+      const at = targets[word]!;
+      if (at >= 0 && at + 8 <= view.byteLength && isZero(view, at)) putLabel(view, at, kinds.word, values[i]!);
     }
   }
-  for (let i = first; i < end; i++) putLabel(view, offset[i]!, kind[i]!, labels[i]!);
+  writeLabels(view, labels);
 }
 
 function isZero(view: DataView, at: number): boolean {

@@ -2,9 +2,8 @@
 // tables and numbers of symbols. Layout: System V ABI, and the GNU extensions for hashes, versions and relative relocations.
 
 import { kinds } from './kinds.ts';
-import { clip, isMapped } from './search.ts';
+import { endOf, isMapped } from './search.ts';
 import type { Search } from './search.ts';
-import type { Section } from './sections.ts';
 import { unsigned64 } from './segments.ts';
 
 /** Relocations whose addend is an address: relative and indirect relative, by machine; then those of linkage tables. */
@@ -14,36 +13,34 @@ const relocationTypes = {
 } as const;
 
 /** .rela.dyn and .rela.plt; marks the words that hold addresses. */
-export function findRelocations(search: Search, section: Section): void {
-  const { view, list, words, image } = search;
-  const { start, end } = clip(search, section, 24);
+export function findRelocations(search: Search): void {
+  const { view, list, words, image, section } = search;
+  const end = endOf(search, 24);
   const { relative, indirect, jumpSlot } = relocationTypes[image.machine];
-  const base = section.linked === 0 ? 0 : list.baseAt(section.linked);
-  for (let at = start; at < end; at += 24) {
+  for (let at = 0; at < end; at += 24) {
     const place = unsigned64(view, at);
-    if (isMapped(image, place)) list.push(at, kinds.word, place);
+    if (isMapped(image, place)) list.push(at, kinds.word);
     const type = view.getUint32(at + 8, true);
     const symbol = view.getUint32(at + 12, true);
-    if (symbol !== 0 && base !== 0) list.push(at + 12, kinds.entry24, section.linked + symbol * 24, base);
+    if (symbol !== 0 && section.linked !== 0) list.push(at + 12, kinds.entry24);
     if (type === relative || type === indirect) {
-      const addend = unsigned64(view, at + 16);
-      if (isMapped(image, addend)) list.push(at + 16, kinds.absolute64, addend);
+      if (isMapped(image, unsigned64(view, at + 16))) list.push(at + 16, kinds.absolute64);
       words.add(place);
     } else if (type === jumpSlot) words.add(place);
   }
 }
 
 /** .relr.dyn: an even entry is an address, an odd one says which of the next 63 words hold addresses too. */
-export function findRelativeRelocations(search: Search, section: Section): void {
+export function findRelativeRelocations(search: Search): void {
   const { view, list, words, image } = search;
-  const { start, end } = clip(search, section, 8);
+  const end = endOf(search, 8);
   let place = 0;
-  for (let at = start; at < end; at += 8) {
+  for (let at = 0; at < end; at += 8) {
     const low = view.getUint32(at, true);
     if ((low & 1) === 0) {
       place = unsigned64(view, at);
       if (!isMapped(image, place)) continue;
-      list.push(at, kinds.word, place);
+      list.push(at, kinds.word);
       words.add(place);
       place += 8;
       continue;
@@ -59,17 +56,16 @@ const symbolTypes = { threadLocal: 6 } as const;
 const reservedSections = 0xff00;
 
 /** .dynsym and .symtab. */
-export function findSymbols(search: Search, section: Section): void {
-  const { view, list, image, bytes } = search;
-  const { start, end } = clip(search, section, 24);
-  const base = section.linked === 0 ? 0 : list.baseAt(section.linked);
-  for (let at = start; at < end; at += 24) {
+export function findSymbols(search: Search): void {
+  const { view, list, image, bytes, section } = search;
+  const end = endOf(search, 24);
+  for (let at = 0; at < end; at += 24) {
     const name = view.getInt32(at, true);
-    if (name > 0 && base !== 0) list.push(at, kinds.based, section.linked + name, base);
+    if (name > 0 && section.linked !== 0) list.push(at, kinds.based);
     const value = unsigned64(view, at + 8);
     if (value === 0 || view.getUint16(at + 6, true) >= reservedSections) continue;
     if ((bytes[at + 4]! & 15) !== symbolTypes.threadLocal && isMapped(image, value))
-      list.push(at + 8, kinds.absolute64, value);
+      list.push(at + 8, kinds.absolute64);
   }
 }
 
@@ -80,43 +76,35 @@ const addressTags: ReadonlySet<number> = new Set([
 const stringTags: ReadonlySet<number> = new Set([1, 14, 15, 29, 0x7ffffffd, 0x7fffffff]);
 
 /** .dynamic */
-export function findDynamic(search: Search, section: Section): void {
-  const { view, list, image } = search;
-  const { start, end } = clip(search, section, 16);
-  const base = section.linked === 0 ? 0 : list.baseAt(section.linked);
-  for (let at = start; at < end; at += 16) {
+export function findDynamic(search: Search): void {
+  const { view, list, image, section } = search;
+  const end = endOf(search, 16);
+  for (let at = 0; at < end; at += 16) {
     const tag = view.getUint32(at, true);
     const value = unsigned64(view, at + 8);
-    if (addressTags.has(tag) && isMapped(image, value)) list.push(at + 8, kinds.absolute64, value);
-    else if (stringTags.has(tag) && base !== 0 && value < 2 ** 31)
-      list.push(at + 8, kinds.based, section.linked + value, base);
+    if (addressTags.has(tag) && isMapped(image, value)) list.push(at + 8, kinds.absolute64);
+    else if (stringTags.has(tag) && section.linked !== 0 && value < 2 ** 31) list.push(at + 8, kinds.based);
   }
 }
 
 /** Buckets of .gnu.hash: numbers of symbols. */
-export function findGnuHash(search: Search, section: Section): void {
+export function findGnuHash(search: Search): void {
   const { view } = search;
-  const { start, end } = clip(search, section, 4);
-  // The head says where the buckets are, so a window that begins later sees none.
-  if (section.offset < search.from || end - start < 16) return;
-  const buckets = start + 16 + view.getUint32(start + 8, true) * 8;
-  numbersOfSymbols(search, section, start + 4, start + 8);
-  numbersOfSymbols(search, section, buckets, Math.min(end, buckets + view.getUint32(start, true) * 4));
+  const end = endOf(search, 4);
+  if (end < 16) return;
+  const buckets = 16 + view.getUint32(8, true) * 8;
+  numbersOfSymbols(search, 4, 8);
+  numbersOfSymbols(search, buckets, Math.min(end, buckets + view.getUint32(0, true) * 4));
 }
 
 /** Buckets and chains of .hash. */
-export function findHash(search: Search, section: Section): void {
-  const { start, end } = clip(search, section, 4);
-  numbersOfSymbols(search, section, section.offset < search.from ? start : start + 8, end);
+export function findHash(search: Search): void {
+  numbersOfSymbols(search, 8, endOf(search, 4));
 }
 
-function numbersOfSymbols({ view, list }: Search, section: Section, from: number, to: number): void {
+function numbersOfSymbols({ view, list, section }: Search, from: number, to: number): void {
   if (section.linked === 0) return;
-  const base = list.baseAt(section.linked);
-  for (let at = from; at + 4 <= to; at += 4) {
-    const symbol = view.getUint32(at, true);
-    if (symbol !== 0 && base !== 0) list.push(at, kinds.entry24, section.linked + symbol * 24, base);
-  }
+  for (let at = from; at + 4 <= to; at += 4) if (view.getUint32(at, true) !== 0) list.push(at, kinds.entry24);
 }
 
 /** Versions are two-level lists: where the name is, where the first name below is and where the next entry. */
@@ -135,21 +123,20 @@ const versionLayouts = {
 } as const;
 
 /** .gnu.version_r and .gnu.version_d */
-export function findVersions(search: Search, section: Section, role: keyof typeof versionLayouts): void {
-  const { view, list } = search;
+export function findVersions(search: Search, role: keyof typeof versionLayouts): void {
+  const { view, list, section } = search;
   const layout: VersionLayout = versionLayouts[role];
-  const { start, end } = clip(search, section, 4);
-  if (section.offset < search.from || section.linked === 0) return;
-  const base = list.baseAt(section.linked);
-  let last = start - 1;
+  const end = endOf(search, 4);
+  if (section.linked === 0) return;
+  let last = -1;
   const pushName = (at: number): void => {
     const name = view.getInt32(at, true);
-    if (at <= last || base === 0 || name < 0) return;
+    if (at <= last || name < 0) return;
     last = at + 3;
-    list.push(at, kinds.based, section.linked + name, base);
+    list.push(at, kinds.based);
   };
   // Every entry lies behind the one before: an entry's names are between it and the next, so all ends with the section.
-  for (let entry = start; entry + layout.size <= end;) {
+  for (let entry = 0; entry + layout.size <= end;) {
     if (layout.name !== undefined) pushName(entry + layout.name);
     const step = view.getUint32(entry + layout.next, true);
     const stop = step === 0 ? end : Math.min(end, entry + step);
@@ -165,13 +152,13 @@ export function findVersions(search: Search, section: Section, role: keyof typeo
 }
 
 /** Addresses and file offsets in the table of section headers. */
-export function findSectionHeaders(search: Search, section: Section): void {
+export function findSectionHeaders(search: Search): void {
   const { view, list, image } = search;
-  const { start, end } = clip(search, section, 64);
-  for (let at = start; at < end; at += 64) {
+  const end = endOf(search, 64);
+  for (let at = 0; at < end; at += 64) {
     const address = unsigned64(view, at + 16);
-    if (address !== 0 && isMapped(image, address)) list.push(at + 16, kinds.absolute64, address);
+    if (address !== 0 && isMapped(image, address)) list.push(at + 16, kinds.absolute64);
     const offset = unsigned64(view, at + 24);
-    if (offset !== 0 && offset < 2 ** 48) list.push(at + 24, kinds.fileOffset, image.addressOf(offset));
+    if (offset !== 0 && offset < 2 ** 48) list.push(at + 24, kinds.fileOffset);
   }
 }

@@ -19,6 +19,14 @@ export const segmentTypes = { load: 1, dynamic: 2, interpreter: 3, tls: 7, ehFra
 export const programHeaderSize = 56;
 const addressLimit = 2 ** 48;
 
+/** A range of file offsets that have one distance to their addresses. */
+export interface Stretch {
+  readonly begin: number;
+  readonly end: number;
+  /** Address minus offset. */
+  readonly shift: number;
+}
+
 /** Where things are. */
 export interface AddressMap {
   /** Mapped addresses, those without file bytes (.bss) included: from `low` to before `addressEnd`. */
@@ -28,6 +36,10 @@ export interface AddressMap {
   addressOf(offset: number): number;
   /** The file offset of an address, -1 when the file has no byte for it. */
   offsetOf(address: number): number;
+  /** Everything that has an address of its own: whole numbers from 0 on are in exactly one. Ascending. */
+  readonly stretches: readonly Stretch[];
+  /** The end of the last address that has a byte. */
+  readonly bytesEnd: number;
 }
 
 /** The headers of `count` segments, one after the other. */
@@ -60,7 +72,25 @@ export function addressMap(segments: readonly Segment[]): AddressMap | undefined
     addressEnd: endOf(byAddress.at(-1)!),
     addressOf: addressFinder(inFile),
     offsetOf: offsetFinder(inFile),
+    stretches: stretchesOf(inFile),
+    bytesEnd: Math.max(...loads.map(({ address, fileSize }) => address + fileSize)),
   };
+}
+
+/** The loaded segments and what lies between them. */
+function stretchesOf(loads: readonly Segment[]): Stretch[] {
+  const stretches: Stretch[] = [];
+  let end = 0;
+  const addTo = (begin: number): void => {
+    if (begin > end) stretches.push({ begin: end, end: begin, shift: pseudoBase });
+  };
+  for (const { offset, address, fileSize } of loads) {
+    addTo(offset);
+    end = offset + fileSize;
+    stretches.push({ begin: offset, end, shift: address - offset });
+  }
+  addTo(Infinity);
+  return stretches;
 }
 
 function isBroken(load: Segment): boolean {

@@ -6,25 +6,32 @@ import { kinds } from './kinds.ts';
 import type { Marks } from './marks.ts';
 import { primary, secondary, traits } from './x86-64-opcodes.ts';
 
+/** A part of a section of code. */
 export interface CodePart {
-  /** Offsets of the code within the bytes. */
-  readonly from: number;
-  readonly to: number;
-  /** Added to an offset gives the address. */
-  readonly shift: number;
-  /** Where it is the procedure linkage table: address of the relocations whose numbers its stubs push; else 0. */
-  readonly relocations: number;
+  readonly bytes: Uint8Array;
+  /** Where it begins in the section. */
+  readonly at: number;
+  /** Whether the section ends with it; else there are bytes of more instructions behind. */
+  readonly isLast: boolean;
 }
 
 /** Images below this hold too many numbers that only look like addresses. */
 export const fixedLow = 0x10000;
 const pushOpcode = 0x68;
+/** More bytes of prefixes count as an instruction of their own. */
+const maxPrefixes = 12;
+/** No instruction has more bytes. */
+export const longest = 32;
 
 /** Reads instructions and appends their fields. */
 export class InstructionReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #part: CodePart;
+  readonly #to: number;
+  /** Where the part begins in its section. */
+  readonly #origin: number;
+  /** Added to an index gives the address. */
+  readonly #shift: number;
   readonly #list: FieldList;
   readonly #tables: Marks;
   readonly #low: number;
@@ -32,12 +39,15 @@ export class InstructionReader {
   readonly #codeLow: number;
   readonly #codeEnd: number;
   readonly #plainLow: number;
-  readonly #relocationBase: number;
+  /** Whether pushed numbers are those of relocations. */
+  readonly #isLinkage: boolean;
 
-  constructor(bytes: Uint8Array, part: CodePart, image: ElfImage, list: FieldList, tables: Marks) {
+  constructor({ bytes, at }: CodePart, image: ElfImage, list: FieldList, tables: Marks) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    this.#part = part;
+    this.#to = bytes.length;
+    this.#origin = at;
+    this.#shift = list.section.address + at;
     this.#list = list;
     this.#tables = tables;
     this.#low = image.low;
@@ -45,20 +55,20 @@ export class InstructionReader {
     this.#codeLow = image.codeLow;
     this.#codeEnd = image.codeEnd;
     this.#plainLow = image.fixed && image.low >= fixedLow ? image.low : Infinity;
-    this.#relocationBase = part.relocations === 0 ? 0 : list.baseAt(part.relocations);
+    this.#isLinkage = list.section.role === 'procedureLinkage' && list.base !== 0;
   }
 
   /** Reads the instruction at `start`; where the next one begins. Nothing throws on nonsense or at the end of the bytes. */
   read(start: number): number {
     const bytes = this.#bytes;
-    const { to } = this.#part;
+    const to = this.#to;
     let at = start;
     let opcode = bytes[at++]!;
     let trait = primary[opcode]!;
     let narrow = false;
     let rexWide = false;
     let escaped = false;
-    while ((trait & traits.special) !== 0 && at < to) {
+    while ((trait & traits.special) !== 0 && at < to && at - start < maxPrefixes) {
       if (opcode === 0x0f) {
         escaped = true;
         opcode = bytes[at++]!;
@@ -128,31 +138,30 @@ export class InstructionReader {
 
   /** An operand relative to the end of the instruction, which is `trail` bytes behind it. */
   #relative(at: number, trail: number, isLea: boolean): void {
-    const target = at + 4 + trail + this.#view.getInt32(at, true) + this.#part.shift;
+    if (at + 4 > this.#to) return;
+    const target = at + 4 + trail + this.#view.getInt32(at, true) + this.#shift;
     if (target < this.#low || target >= this.#end) return;
-    this.#list.push(at, relativeKind(trail), target);
+    this.#list.push(this.#origin + at, relativeKind(trail));
     if (isLea) this.#tables.add(target);
   }
 
   /** The target of a call or jump. */
   #near(at: number): void {
-    if (at + 4 > this.#part.to) return;
-    const target = at + 4 + this.#view.getInt32(at, true) + this.#part.shift;
-    if (target >= this.#codeLow && target < this.#codeEnd) this.#list.push(at, kinds.relative, target);
+    if (at + 4 > this.#to) return;
+    const target = at + 4 + this.#view.getInt32(at, true) + this.#shift;
+    if (target >= this.#codeLow && target < this.#codeEnd) this.#list.push(this.#origin + at, kinds.relative);
   }
 
   /** A number that is an address of the image, where the image is not moved. */
   #plain(at: number): void {
-    if (this.#plainLow === Infinity || at + 4 > this.#part.to) return;
+    if (this.#plainLow === Infinity || at + 4 > this.#to) return;
     const value = this.#view.getInt32(at, true);
-    if (value >= this.#plainLow && value < this.#end) this.#list.push(at, kinds.absolute32, value);
+    if (value >= this.#plainLow && value < this.#end) this.#list.push(this.#origin + at, kinds.absolute32);
   }
 
   /** The number of a relocation. */
   #number(at: number): void {
-    if (this.#relocationBase === 0 || at + 4 > this.#part.to) return;
-    const target = this.#part.relocations + this.#view.getUint32(at, true) * 24;
-    this.#list.push(at, kinds.entry24, target, this.#relocationBase);
+    if (this.#isLinkage && at + 4 <= this.#to) this.#list.push(this.#origin + at, kinds.entry24);
   }
 }
 

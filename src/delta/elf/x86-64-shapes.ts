@@ -7,22 +7,26 @@ import { primary, secondary, traits } from './x86-64-opcodes.ts';
 /** A shape has the length from the opcode on in its low 4 bits and one of these in the high ones. */
 export const classes = {
   plain: 0,
-  /** An operand relative to the instruction pointer: 4 bytes behind the ModRM byte. */
-  relative: 1,
-  /** The same, of lea. */
-  address: 2,
-  /** A SIB byte may mean 4 more bytes. */
-  scaled: 3,
   /** Ends with a target, 4 bytes. */
-  near: 4,
+  near: 1,
+  /** An operand relative to the instruction pointer, with so many bytes of immediate behind it. */
+  relative: 2,
+  relative1: 3,
+  relative2: 4,
+  relative4: 5,
+  /** The same, of lea, without immediate. */
+  address: 6,
+  /** A SIB byte may mean 4 more bytes. */
+  scaled: 7,
   /** Anything else. */
-  other: 5,
+  other: 8,
 } as const;
 
 export interface Shapes {
-  /** By two bytes, little-endian: how many of them lead to the opcode; plus 4 where it is of the second map. */
+  // Indices are big-endian, because few opcodes are frequent: what is asked for lies close together.
+  /** By two bytes: how many of them lead to the opcode; plus 4 where it is of the second map. */
   readonly leads: Uint8Array;
-  /** By opcode and the byte behind, little-endian; plus 65536 for the second map. */
+  /** By opcode and the byte behind; plus 65536 for the second map. */
   readonly shapes: Uint8Array;
 }
 
@@ -35,7 +39,7 @@ export function makeShapes(plain: boolean): Shapes {
   const shapes = new Uint8Array(131072);
   for (let first = 0; first < 256; first++)
     for (let next = 0; next < 256; next++) {
-      const at = first | (next << 8);
+      const at = (first << 8) | next;
       leads[at] = leadOf(first, next);
       shapes[at] = primaryShape(first, next, plain);
       // 0f 38 and 0f 3a lead to further maps.
@@ -101,12 +105,21 @@ function shapeOf(trait: number, next: number, plain: boolean, isLea: boolean): n
   if (plain && size === 4) return classes.other << 4;
   if ((trait & traits.modrm) === 0) return 1 + size;
   const [mode, register] = [next >> 6, next & 7];
-  if (mode === 0 && register === 5) return ((isLea ? classes.address : classes.relative) << 4) | (6 + size);
+  if (mode === 0 && register === 5) return ((isLea ? classes.address : relativeClasses[size]!) << 4) | (6 + size);
   if (mode === 0 && register === 4) return ((plain ? classes.other : classes.scaled) << 4) | (3 + size);
   if (plain && mode === 2) return classes.other << 4;
   const operand = mode === 3 ? 0 : (register === 4 ? 1 : 0) + (mode === 1 ? 1 : mode === 2 ? 4 : 0);
   return 2 + operand + size;
 }
+
+/** By bytes of immediate. */
+const relativeClasses: readonly number[] = [
+  classes.relative,
+  classes.relative1,
+  classes.relative2,
+  classes.other,
+  classes.relative4,
+];
 
 function testedSize(immediate: number, modrm: number): number {
   if ((modrm & 0x30) !== 0) return 0;

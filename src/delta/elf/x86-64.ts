@@ -5,61 +5,80 @@ import type { FieldList } from './field-list.ts';
 import type { ElfImage } from './image.ts';
 import { kinds } from './kinds.ts';
 import type { Marks } from './marks.ts';
-import { fixedLow, InstructionReader, relativeKind } from './x86-64-instruction.ts';
+import { fixedLow, InstructionReader, longest } from './x86-64-instruction.ts';
 import type { CodePart } from './x86-64-instruction.ts';
 import { classes, makeShapes } from './x86-64-shapes.ts';
 import type { Shapes } from './x86-64-shapes.ts';
 
 const made: { moved?: Shapes; fixed?: Shapes } = {};
 
-/** No instruction is longer, so nothing before is cut off by the end. */
-const longest = 24;
 /** Room for the fields of so many bytes is made at once: no instruction has more fields than bytes. */
 const stretch = 1 << 14;
+/** Distances within an image up to this size fit into 32 bits, whatever an instruction holds. */
+const widest = 2 ** 30;
 
-/** Appends the fields of a run of code; marks what a lea names, which may be a jump table. */
-export function sweepCode(bytes: Uint8Array, part: CodePart, image: ElfImage, list: FieldList, marks: Marks): void {
-  const { to, shift } = part;
+/** By class: the kind of its field, and how far before the instruction's end the field begins. */
+const kindOf = Uint8Array.of(0, kinds.relative, kinds.relative, kinds.relative1, kinds.relative2, kinds.relative4, 1);
+const back = Int32Array.of(4, 4, 4, 5, 6, 8, 4);
+
+/**
+ * Appends the fields of a part of some code and says how far it got: whole instructions. Marks what a lea names, which may be
+ * a jump table.
+ */
+export function sweepCode(part: CodePart, image: ElfImage, list: FieldList, marks: Marks): number {
+  const { bytes, at: origin, isLast } = part;
+  const reader = new InstructionReader(part, image, list, marks);
+  const safe = bytes.length - longest;
+  let at = 0;
+  if (list.section.role === 'code' && image.addressEnd - image.low < widest) {
+    // Before the first few bytes there is no place for a field.
+    while (at < longest && at < safe) at = reader.read(at);
+    at = sweepShapes(part, at, image, list, marks, reader);
+  }
+  while (at < (isLast ? bytes.length : safe)) at = reader.read(at);
+  // An instruction that is cut off counts as whole.
+  return isLast ? list.section.size - origin : at;
+}
+
+/** Every instruction is taken for one with a field: whether there is one is hard to foresee, so only the row count knows. */
+function sweepShapes(
+  { bytes, at: origin }: CodePart,
+  from: number,
+  image: ElfImage,
+  list: FieldList,
+  marks: Marks,
+  reader: InstructionReader,
+): number {
   const { low, addressEnd, codeLow, codeEnd } = image;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const plain = image.fixed && low >= fixedLow;
-  const tables = plain ? (made.fixed ??= makeShapes(true)) : (made.moved ??= makeShapes(false));
-  const { leads, shapes } = tables;
-  const reader = new InstructionReader(bytes, part, image, list, marks);
-  const safe = part.relocations === 0 ? to - longest : 0;
-  let at = part.from;
+  const { leads, shapes } = plain ? (made.fixed ??= makeShapes(true)) : (made.moved ??= makeShapes(false));
+  const [anyLast, codeFirst, codeLast] = [addressEnd - 1 - low, codeLow - low, codeEnd - 1 - low];
+  const first = Int32Array.of(1, codeFirst, 0, 0, 0, 0, 0);
+  const last = Int32Array.of(0, codeLast, anyLast, anyLast, anyLast, anyLast, anyLast);
+  const place = list.section.offset + origin;
+  const shift = list.section.address + origin - low;
+  const safe = bytes.length - longest;
+  let at = from;
   while (at < safe) {
-    list.reserve(stretch);
-    const { offset, kind, target } = list;
+    list.reserve(stretch + longest);
+    const { offset, kind } = list;
     let row = list.count;
     const stop = Math.min(at + stretch, safe);
     while (at < stop) {
-      const word = view.getInt32(at, true);
-      const lead = leads[word & 0xffff]!;
+      const word = view.getInt32(at);
+      const lead = leads[word >>> 16]!;
       const opcode = at + (lead & 3);
-      const shape = shapes[((lead & 4) << 14) | ((word >>> ((lead & 3) << 3)) & 0xffff)]!;
+      const shape = shapes[((lead & 4) << 14) | ((word << ((lead & 3) << 3)) >>> 16)]!;
       const end = opcode + (shape & 15);
-      if (shape < 16) {
-        at = end;
-        continue;
-      }
       const what = shape >> 4;
-      if (what === classes.near) {
-        const address = end + view.getInt32(end - 4, true) + shift;
-        if (address >= codeLow && address < codeEnd) {
-          offset[row] = end - 4;
-          kind[row] = kinds.relative;
-          target[row++] = address;
-        }
-        at = end;
-      } else if (what === classes.relative || what === classes.address) {
-        const address = end + view.getInt32(opcode + 2, true) + shift;
-        if (address >= low && address < addressEnd) {
-          offset[row] = opcode + 2;
-          kind[row] = relativeKind(end - opcode - 6);
-          target[row++] = address;
-          if (what === classes.address) marks.add(address);
-        }
+      if (what < classes.scaled) {
+        const field = end - back[what]!;
+        const target = (end + view.getInt32(field, true) + shift) | 0;
+        offset[row] = field + place;
+        kind[row] = kindOf[what]!;
+        row += 1 ^ (((target - first[what]!) | (last[what]! - target)) >>> 31);
+        if (what === classes.address) marks.add(target + low);
         at = end;
       } else if (what === classes.scaled) at = (bytes[opcode + 2]! & 7) === 5 ? end + 4 : end;
       else {
@@ -70,5 +89,5 @@ export function sweepCode(bytes: Uint8Array, part: CodePart, image: ElfImage, li
     }
     list.count = row;
   }
-  while (at < to) at = reader.read(at);
+  return at;
 }

@@ -5,28 +5,54 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { findFields } from '../../../src/delta/elf/fields.ts';
-import { parseElf } from '../../../src/delta/elf/image.ts';
 import { putField, readTarget, widthOf } from '../../../src/delta/elf/kinds.ts';
-import { labelled } from '../../../src/delta/elf/labels.ts';
+import { label } from '../../../src/delta/elf/labels.ts';
 import { inMemory } from '../../../src/delta/random-bytes.ts';
+import { buildElf } from './elf-builder.ts';
+import { code, imageOf, rowsOf } from './found.ts';
 
 for (const file of ['/bin/sh', '/bin/tar', '/bin/bash']) {
   test(`every field of ${file} is read as it was found and written as it was`, () => {
     const bytes = readFileSync(file);
-    const image = parseElf(inMemory(bytes))!;
-    const fields = findFields(bytes, image);
-    assert.ok(fields.count > bytes.length / 200, `only ${fields.count} fields`);
+    const image = imageOf(bytes);
+    const rows = rowsOf(bytes, image);
+    assert.ok(rows.length > bytes.length / 200, `only ${rows.length} fields`);
     const copy = Buffer.from(bytes);
     let free = 0;
-    for (let i = 0; i < fields.count; i++) {
-      const [at, kind, target] = [fields.offset[i]!, fields.kind[i]!, fields.target[i]!];
-      const [place, base] = [image.addressOf(at), fields.bases[fields.base[i]!]!];
-      assert.ok(at >= free, `field ${i} overlaps the one before`);
+    for (const { at, kind, place, target, base } of rows) {
+      assert.ok(at >= free, `a field at ${at} overlaps the one before`);
       free = at + widthOf(kind);
       assert.equal(readTarget(bytes, at, kind, place, image, base, target), target);
       assert.ok(putField(copy, at, kind, place, target, image, base));
     }
     assert.ok(copy.equals(bytes));
-    assert.equal(labelled(bytes, fields, image).length, bytes.length);
+    label(copy, findFields(inMemory(bytes), image), image);
+    assert.ok(!copy.equals(bytes));
   });
 }
+
+test('code that is read piece by piece has the fields it has as a whole', () => {
+  // Calls of the first byte at odd distances, so that some lie over the borders of pieces.
+  for (const machine of [62, 183] as const) {
+    const text = Buffer.alloc(3_000_001, machine === 62 ? 0x90 : 0);
+    const calls: number[] = [];
+    for (let at = 400; at + 8 <= text.length; at += machine === 62 ? 33 : 36) {
+      if (machine === 62) {
+        text[at] = 0xe8;
+        text.writeInt32LE(-(at + 5), at + 1);
+        calls.push(at + 1);
+      } else {
+        text.writeUInt32LE((0x94000000 | ((-at / 4) & 0x3ffffff)) >>> 0, at);
+        calls.push(at);
+      }
+    }
+    const { bytes, at } = buildElf({ machine, sections: [code(text)] });
+    const start = at.get('.text')!;
+    assert.deepEqual(
+      rowsOf(bytes, imageOf(bytes)).flatMap((row) =>
+        row.target === start && row.at < start + text.length ? [row.at - start] : [],
+      ),
+      calls,
+    );
+  }
+});

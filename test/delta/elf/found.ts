@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 
+import { baseOf, targetOf } from '../../../src/delta/elf/field-list.ts';
 import { findFields } from '../../../src/delta/elf/fields.ts';
 import { parseElf } from '../../../src/delta/elf/image.ts';
 import type { ElfImage } from '../../../src/delta/elf/image.ts';
@@ -26,19 +27,38 @@ export function imageOf(bytes: Uint8Array): ElfImage {
   return image;
 }
 
-/** The fields of one section, by offset within it. */
+/** A field with all that is known of it. */
+export interface Row {
+  readonly at: number;
+  readonly kind: number;
+  /** Its own address. */
+  readonly place: number;
+  readonly target: number;
+  readonly base: number;
+}
+
+/** The fields of a file, in its order. */
+export function rowsOf(bytes: Uint8Array, image: ElfImage): Row[] {
+  return findFields(inMemory(bytes), image).flatMap((part) =>
+    Array.from({ length: part.count }, (_, row) => {
+      const [at, kind] = [part.offset[row]!, part.kind[row]!];
+      const place = at + part.section.address - part.section.offset;
+      return { at, kind, place, target: targetOf(part, row, bytes, at, image), base: baseOf(part, row, image) };
+    }),
+  );
+}
+
+/** The fields of one section, by offset within it; the base of those that have one. */
 export function fieldsIn(elf: BuiltElf, section: SectionPlan): FoundField[] {
-  const image = imageOf(elf.bytes);
-  const fields = findFields(elf.bytes, image);
   const start = elf.at.get(section.name)!;
-  const found: FoundField[] = [];
-  for (let i = 0; i < fields.count; i++) {
-    const at = fields.offset[i]! - start;
-    if (at < 0 || at >= section.bytes.length) continue;
-    const base = fields.bases[fields.base[i]!]!;
-    found.push({ at, kind: kindNames.get(fields.kind[i]!)!, target: fields.target[i]!, base });
-  }
-  return found;
+  return rowsOf(elf.bytes, imageOf(elf.bytes))
+    .filter(({ at }) => at >= start && at < start + section.bytes.length)
+    .map(({ at, kind, target, base }) => ({
+      at: at - start,
+      kind: kindNames.get(kind)!,
+      target,
+      base: kind === kinds.based || kind === kinds.entry24 ? base : 0,
+    }));
 }
 
 export function code(bytes: Uint8Array, name = '.text'): SectionPlan {

@@ -132,9 +132,9 @@ export class SshHostConnection implements Disposable {
     return this.#direct ? [...words] : ['ssh', ...this.#args, '--', this.host.destination, command];
   }
 
-  /** Starts a program there; its input and output are the connection. */
-  start(words: readonly string[]): Duplex {
-    const duplex = startChild(this.#child(words));
+  /** Starts a program there; its input and output are the connection. `program`: what is missing when a shell says so. */
+  start(words: readonly string[], program: string = words[0]!): Duplex {
+    const duplex = startChild(this.#child(words, program));
     const login = Promise.withResolvers<void>();
     this.#tellLogin(login.promise);
     return { ...duplex, input: this.#noticed(duplex.input, login) };
@@ -184,7 +184,7 @@ export class SshHostConnection implements Disposable {
     return { ...options, onLine: undefined, signal };
   }
 
-  #child(words: readonly string[]): ChildOptions {
+  #child(words: readonly string[], program: string = words[0] ?? ''): ChildOptions {
     const { name, onLine, signal, env } = this.#options;
     return {
       argv: this.commandLine(words),
@@ -194,7 +194,7 @@ export class SshHostConnection implements Disposable {
       onLine: (line) => {
         if (!isNoise(line)) onLine?.(line);
       },
-      explain: (end) => this.#explain(end, words[0]!),
+      explain: (end) => this.#explain(end, program),
     };
   }
 

@@ -92,7 +92,8 @@ export function farStore(stock: SshStore, options: FarOptions): SshStore & Delta
 /** A narrow on the host; undefined where there is none, and then the stock store goes on with the connection. */
 async function connect(stock: SshStore, { place, narrow }: FarOptions): Promise<NarrowClient | undefined> {
   const { connection, program, store } = place;
-  const duplex = connection.start(eitherProgram({ narrow, stock: [...program, '--serve', '--write', ...store] }));
+  const words = eitherProgram({ narrow, stock: [...program, '--serve', '--write', ...store] });
+  const duplex = connection.start(words, program[0]);
   try {
     const linked = await link(duplex, stock.storeDir);
     if (linked.kind === 'narrow') return linked.client;

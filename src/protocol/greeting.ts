@@ -33,7 +33,8 @@ function magicBytes(magic: number): Buffer {
   return bytes;
 }
 
-async function notProtocol(reader: ByteReader, before: Buffer): Promise<NarrowError> {
+/** The error for what stood where a greeting should, `before` of it read already. */
+export async function notProtocol(reader: ByteReader, before: Buffer): Promise<NarrowError> {
   const text = plainText(Buffer.concat([before, await more(reader)]).toString('utf8'));
   const line = text.split('\n').find((l) => l.trim() !== '') ?? text;
   const got = JSON.stringify(line.trim().slice(0, shown));

@@ -30,6 +30,8 @@ export interface SshOptions {
   readonly signal?: AbortSignal | undefined;
   /** Lend the host this user's agent, over a connection that nobody shares. */
   readonly forwardAgent?: boolean | undefined;
+  /** The name `localhost` is a host like any other. */
+  readonly alwaysSsh?: boolean | undefined;
 }
 
 /** Where a host is, after ssh's configuration. */
@@ -64,7 +66,7 @@ export class SshHostConnection implements Disposable {
     this.#options = options;
     this.host = parseSshHost(options.place);
     // as Nix has it: no ssh for this very name
-    this.#direct = options.place === 'localhost';
+    this.#direct = options.place === 'localhost' && options.alwaysSsh !== true;
     const args = this.#direct ? [] : this.#arguments();
     const control = this.#direct ? undefined : this.#control(args);
     this.shared = this.#direct || control !== undefined;
@@ -134,7 +136,17 @@ export class SshHostConnection implements Disposable {
 
   /** Starts a program there; its input and output are the connection. `program`: what is missing when a shell says so. */
   start(words: readonly string[], program: string = words[0]!): Duplex {
-    const duplex = startChild(this.#child(words, program));
+    return this.#start(this.#child(words, program));
+  }
+
+  /** Starts what sshd there has under a name of its own: `sftp`. */
+  startSubsystem(name: string): Duplex {
+    const argv = ['ssh', ...this.#args, '-s', '--', this.host.destination, name];
+    return this.#start({ ...this.#child([name]), argv });
+  }
+
+  #start(child: ChildOptions): Duplex {
+    const duplex = startChild(child);
     const login = Promise.withResolvers<void>();
     this.#tellLogin(login.promise);
     return { ...duplex, input: this.#noticed(duplex.input, login) };
@@ -203,6 +215,7 @@ export class SshHostConnection implements Disposable {
     const { host } = this.host;
     const lines = stderr.split('\n').filter((line) => line !== '' && !isNoise(line));
     const data = { host, status, stderr: lines.join('\n') };
+    if (lines.some((line) => /subsystem request failed/i.test(line))) return absentSubsystem(host, program, data);
     if (status === 255 || status === undefined) {
       return connectionError(name, host, lines, { ...data, connection: true, ...(signal && { signal }) });
     }
@@ -277,7 +290,14 @@ function connectionError(
   const why = lines.at(-1)?.replace(/^ssh: /, '') ?? 'the connection was cut';
   return new NarrowError('unavailable', `the ssh connection to ${host} failed: ${why}`, {
     data,
-    hint: `what arrived whole is kept; once \`ssh ${host}\` works, run ${name.startsWith('ssh') ? 'the same command' : 'it'} again`,
+    hint: `what arrived whole is kept; once \`ssh ${host}\` works, run ${/^s(sh|ftp)/.test(name) ? 'the same command' : 'it'} again`,
+  });
+}
+
+function absentSubsystem(host: string, name: string, data: Record<string, unknown>): NarrowError {
+  return new NarrowError('unsupported', `sshd on ${host} does not offer ${name} to this user`, {
+    data: { ...data, connection: true },
+    hint: `in sshd_config there: Subsystem ${name} internal-${name}`,
   });
 }
 

@@ -1,6 +1,7 @@
 // A batch: units of consecutive paths, their columns gathered and squeezed one by one, and the compressed fresh contents that
 // they need. It is read as a whole; so its size is bounded, and what it says of itself is checked before anything is allocated.
 
+import { BlockPool, Blocks } from './blocks.ts';
 import { ColumnReader, ColumnWriter } from './columns.ts';
 import type { Level } from './codec/file.ts';
 import { NarrowError, formatError } from '../errors.ts';
@@ -24,15 +25,18 @@ interface Share {
 /** Gathers one batch. */
 export class BatchWriter {
   readonly #columns = new ColumnWriter(allColumns);
-  #fresh: Buffer[] = [];
-  #freshSize = 0;
+  readonly #fresh: Blocks;
   #shares: Share[] = [];
   #same = 0;
   #units = 0;
 
+  constructor(pool: BlockPool = new BlockPool()) {
+    this.#fresh = new Blocks(pool);
+  }
+
   /** Bytes gathered, before compression. */
   get size(): number {
-    return this.#columns.size + this.#freshSize;
+    return this.#columns.size + this.#fresh.size;
   }
 
   get empty(): boolean {
@@ -50,12 +54,11 @@ export class BatchWriter {
     this.#columns.varint(batchColumn.unit, kind);
     this.#units++;
     const before = this.#columns.sizes;
-    const fresh = contents.moveTo(this.#columns);
-    const size = sizeOf(fresh);
+    const freshBefore = this.#fresh.size;
+    contents.moveTo(this.#columns, this.#fresh);
+    const size = this.#fresh.size - freshBefore;
     const columns = this.#columns.sizes.map((bytes, i) => bytes - before[i]!);
     this.#shares.push({ tally, columns, fresh: size });
-    this.#fresh.push(...fresh);
-    this.#freshSize += size;
     tally.freshBytes += size;
   }
 
@@ -78,9 +81,7 @@ export class BatchWriter {
     this.#settle();
     const columns = this.#columns.take();
     const shares = this.#shares;
-    const fresh = this.#fresh;
-    this.#fresh = [];
-    this.#freshSize = 0;
+    const fresh = this.#fresh.take();
     this.#shares = [];
     this.#units = 0;
     return packBatch(columns, fresh, shares, solid, level);
@@ -89,13 +90,15 @@ export class BatchWriter {
 
 async function packBatch(
   columns: readonly Uint8Array[],
-  fresh: readonly Buffer[],
+  fresh: Blocks,
   shares: readonly Share[],
   solid: SolidEncoder,
   level: Level,
 ): Promise<Buffer> {
-  const [contents, squeezed] = await Promise.all([solid.add(fresh), squeezeAll(columns, level)]);
-  account(columns, squeezed, fresh, contents.length, shares);
+  const [contents, squeezed] = await Promise.all([solid.add(fresh.parts()), squeezeAll(columns, level)]);
+  const freshSize = fresh.size;
+  fresh.drop();
+  account(columns, squeezed, freshSize, contents.length, shares);
   const head = new ColumnWriter(1);
   head.varint(
     0,
@@ -107,7 +110,7 @@ async function packBatch(
     if (method !== 0) head.varint(0, bytes.length);
   }
   head.varint(0, contents.length);
-  if (contents.length > 0) head.varint(0, sizeOf(fresh));
+  if (contents.length > 0) head.varint(0, freshSize);
   const [table] = head.take();
   const body = Buffer.concat([table!, ...squeezed.map(({ bytes }) => bytes), contents]);
   head.varint(0, body.length);
@@ -125,20 +128,15 @@ async function squeezeAll(columns: readonly Uint8Array[], level: Level): Promise
 function account(
   columns: readonly Uint8Array[],
   squeezed: readonly Squeezed[],
-  fresh: readonly Buffer[],
+  freshSize: number,
   freshStored: number,
   shares: readonly Share[],
 ): void {
-  const freshSize = sizeOf(fresh);
   for (const { tally, columns: sizes, fresh: part } of shares) {
     for (const [i, size] of sizes.entries())
       if (size > 0 && i >= batchColumns) tally.bytes += (size / columns[i]!.length) * squeezed[i]!.bytes.length;
     if (part > 0) tally.bytes += (part / freshSize) * freshStored;
   }
-}
-
-function sizeOf(blocks: readonly Uint8Array[]): number {
-  return blocks.reduce((sum, block) => sum + block.length, 0);
 }
 
 /** A batch that was read. */

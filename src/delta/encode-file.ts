@@ -55,6 +55,7 @@ export class FileEncoder {
   readonly #level: Level;
   readonly #opener: FileOpener;
   readonly #tally: Tally;
+  readonly #block = Buffer.allocUnsafe(blockSize);
 
   constructor(
     fresh: TreeFiles,
@@ -96,13 +97,15 @@ export class FileEncoder {
 
   /** Writes a file that is to be found nowhere as it is. */
   *#changed(entry: number, start: number, beside: BaseFile | undefined): Generator<void, void> {
-    const opened = this.#opener.open(entry);
+    const likely = this.#plan.candidates.similar(entry, beside, tries[this.#level]);
+    // without a base to gain much from, packing again would cost the receiver more time than the bytes
+    const opened = likely.length > 0 || this.#level === 'best' ? this.#opener.open(entry) : undefined;
     const { size } = this.#fresh.index[entry]!;
-    const trial = (opened && this.#openedTrial(entry, beside, opened)) ?? this.#trial(entry, beside);
-    if (trial !== undefined) return yield* this.#writeSimilar(entry, start, trial);
-    if (opened !== undefined && estimate(opened.contents) < size * 0.95)
-      return yield* this.#writeOpened(entry, start, opened);
-    yield* this.#writeFresh(entry, start);
+    const trial = (opened && this.#openedTrial(entry, likely, opened)) ?? this.#trial(entry, likely);
+    if (trial !== undefined) yield* this.#writeSimilar(entry, start, trial);
+    else if (opened !== undefined && this.#level === 'best' && estimate(opened.contents) < size * 0.95)
+      yield* this.#writeOpened(entry, start, opened);
+    else yield* this.#writeFresh(entry, start);
   }
 
   /** Where the file is as it is; in its own place, if there, for then the reference is short. */
@@ -117,14 +120,14 @@ export class FileEncoder {
   }
 
   /** The best delta against a similar file, if one is worth it. */
-  #trial(entry: number, beside: BaseFile | undefined): Trial | undefined {
+  #trial(entry: number, likely: readonly BaseFile[]): Trial | undefined {
     const { size } = this.#fresh.index[entry]!;
     if (size === 0) return undefined;
-    const most = size > largeSize ? 1 : tries[this.#level];
+    const tried = size > largeSize ? likely.slice(0, 1) : likely;
     const file = this.#fresh.file(entry);
     let best: Trial | undefined;
     let fresh: number | undefined;
-    for (const from of this.#plan.candidates.similar(entry, beside, most)) {
+    for (const from of tried) {
       const trial = this.#try(from, this.#bases[from.base]!.tree!.file(from.entry), this.#fresh.file(entry));
       if (trial === undefined) continue;
       if (trial.cost < clearlyGood * size) return trial;
@@ -136,9 +139,9 @@ export class FileEncoder {
   }
 
   /** The best delta between what is in two compressed files. */
-  #openedTrial(entry: number, beside: BaseFile | undefined, opened: Opened): Trial | undefined {
+  #openedTrial(entry: number, likely: readonly BaseFile[], opened: Opened): Trial | undefined {
     const { size } = this.#fresh.index[entry]!;
-    for (const from of this.#plan.candidates.similar(entry, beside, tries[this.#level])) {
+    for (const from of likely) {
       const old = this.#bases[from.base]!.tree!.expanded(from.entry);
       const trial = old && this.#try(from, inMemory(old), inMemory(opened.contents), opened);
       if (trial !== undefined && trial.cost + opened.recipe.length < size * 0.5) return trial;
@@ -196,7 +199,7 @@ export class FileEncoder {
   *#contents(contents: Iterable<Uint8Array>, size: number): Generator<void, void> {
     let at = 0;
     let filtered = false;
-    for (const block of inBlocks(contents, blockSize)) {
+    for (const block of inBlocks(contents, this.#block)) {
       if (at === 0) {
         filtered = isFiltered(block);
         this.#tally.fresh(block.subarray(0, 8), size);

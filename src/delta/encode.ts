@@ -5,6 +5,7 @@ import type { Level } from './codec/file.ts';
 import { NarrowError, isNarrowError } from '../errors.ts';
 import type { SyncFileTree } from '../format/nar/tree.ts';
 import { BatchWriter } from './batch.ts';
+import { BlockPool } from './blocks.ts';
 import { encodeTree } from './encode-tree.ts';
 import { DescribedFiles, TreeFiles } from './files.ts';
 import type { BaseDigests, DigestedFiles } from './files.ts';
@@ -30,7 +31,7 @@ export interface DeltaItem {
 export interface EncodeDeltaOptions {
   /** How much work for few bytes; asked before each path. `fast` by default. */
   readonly level?: Level | (() => Level);
-  /** Level of zstd for the stream of fresh contents; by default 9, and 19 where the level is `best` at the start. */
+  /** Level of zstd for the stream of fresh contents; by default 12, and 19 where the level is `best` at the start. */
   readonly freshLevel?: number;
   /** What the receiver can pack with: compressed files are opened only for these. None by default. */
   readonly tools?: ReadonlySet<string>;
@@ -45,7 +46,7 @@ const firstBatchSize = 128 * 1024;
 /** A batch is sent when its paths have so many bytes, even if nothing of them travels: the other side has work with them. */
 const workSize = 128 * 1024 * 1024;
 
-const freshLevels: Readonly<Record<Level, number>> = { fast: 9, best: 19 };
+const freshLevels: Readonly<Record<Level, number>> = { fast: 12, best: 19 };
 
 /**
  * The delta of `items`, which are pulled one at a time. The other side must be told of the same paths and bases in the same
@@ -70,7 +71,9 @@ interface Flight {
 class DeltaEncoder implements Disposable {
   readonly #options: EncodeDeltaOptions;
   readonly #solid: SolidEncoder;
-  readonly #batch = new BatchWriter();
+  readonly #pool = new BlockPool();
+  readonly #batch = new BatchWriter(this.#pool);
+  readonly #contents = new UnitWriter(this.#pool);
   #limit = firstBatchSize;
   #work = 0;
   #tallies: Tally[] = [];
@@ -89,7 +92,8 @@ class DeltaEncoder implements Disposable {
   async *path(item: DeltaItem): AsyncGenerator<Uint8Array, void> {
     this.#options.signal?.throwIfAborted();
     const tally = new Tally(item.name, item.bases.length > 0);
-    const contents = new UnitWriter();
+    const contents = this.#contents;
+    contents.drop();
     try {
       const fresh = new TreeFiles(item.fresh);
       for (const { size } of fresh.index) this.#work += size;

@@ -7,12 +7,15 @@ import { formatError } from '../errors.ts';
 import type { Place } from '../errors.ts';
 
 /** The receiver holds 2 to this many bytes of what came before. */
-export const windowLog = 26;
+export const windowLog = 25;
+
+/** Up to this level zstd looks only for matches of 5 bytes unless told otherwise; machine code has many of 4. */
+const shortMatchLevel = 12;
 
 /** Compressed output is fetched in pieces of this size. */
-const outputSize = 512 * 1024;
+const outputSize = 256 * 1024;
 /** Decompressed bytes that may wait. */
-const waitLimit = 1024 * 1024;
+const waitLimit = 512 * 1024;
 
 /** Compresses fresh contents, batch after batch. */
 export class SolidEncoder implements Disposable {
@@ -26,13 +29,16 @@ export class SolidEncoder implements Disposable {
   }
 
   /** The compressed form of `contents`, complete. */
-  async add(contents: readonly Uint8Array[]): Promise<Buffer> {
-    if (contents.length === 0) return Buffer.alloc(0);
-    this.#transform ??= this.#open();
-    const transform = this.#transform;
-    for (const block of contents) await this.#done((done) => transform.write(block, done));
-    await this.#done((done) => transform.flush(constants.ZSTD_e_flush, done));
-    while (transform.readableLength > 0) await new Promise((resolve) => setImmediate(resolve));
+  async add(contents: Iterable<Uint8Array>): Promise<Buffer> {
+    let transform: ZstdCompress | undefined;
+    for (const block of contents) {
+      const into = (transform = this.#transform ??= this.#open());
+      await this.#done((done) => into.write(block, done));
+    }
+    if (transform === undefined) return Buffer.alloc(0);
+    const flushed = transform;
+    await this.#done((done) => flushed.flush(constants.ZSTD_e_flush, done));
+    while (flushed.readableLength > 0) await new Promise((resolve) => setImmediate(resolve));
     const output = Buffer.concat(this.#output);
     this.#output = [];
     return output;
@@ -48,6 +54,7 @@ export class SolidEncoder implements Disposable {
       params: {
         [constants.ZSTD_c_compressionLevel]: this.#level,
         [constants.ZSTD_c_windowLog]: windowLog,
+        ...(this.#level <= shortMatchLevel && { [constants.ZSTD_c_minMatch]: 4 }),
         [constants.ZSTD_c_enableLongDistanceMatching]: 1,
       },
     });
@@ -66,6 +73,7 @@ export class SolidEncoder implements Disposable {
 export class SolidDecoder implements Disposable {
   #transform: ZstdDecompress | undefined;
   #output: Buffer[] = [];
+  #block: Buffer = Buffer.alloc(0);
   #waiting = 0;
   /** Pieces that were fed and are not yet used up: the last one may be, in bytes, before its callback comes. */
   #busy = 0;
@@ -83,7 +91,7 @@ export class SolidDecoder implements Disposable {
     });
   }
 
-  /** The next `size` bytes, of the caller's own; a `format` error where there are fewer. */
+  /** The next `size` bytes, borrowed until the next are read; a `format` error where there are fewer. */
   async read(size: number, place: Place): Promise<Buffer> {
     while (this.#waiting < size) {
       if (this.#failure !== undefined)
@@ -113,7 +121,8 @@ export class SolidDecoder implements Disposable {
   }
 
   #take(size: number): Buffer {
-    const taken = Buffer.allocUnsafe(size);
+    if (this.#block.length < size) this.#block = Buffer.allocUnsafe(size);
+    const taken = this.#block.subarray(0, size);
     for (let at = 0; at < size;) {
       const first = this.#output[0]!;
       const part = first.subarray(0, size - at);

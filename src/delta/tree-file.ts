@@ -112,9 +112,9 @@ function changed(path: TreePath, expected: number): NarrowError {
   );
 }
 
-/** Cuts a source into blocks of `size` bytes, the last one shorter; borrowed until the next. */
-export function* inBlocks(source: Iterable<Uint8Array>, size: number): Generator<Buffer, void, undefined> {
-  const block = Buffer.allocUnsafe(size);
+/** Cuts a source into blocks that fill `block`, the last one perhaps not; borrowed until the next. */
+export function* inBlocks(source: Iterable<Uint8Array>, block: Buffer): Generator<Buffer, void, undefined> {
+  const size = block.length;
   let filled = 0;
   for (const chunk of source) {
     for (let at = 0; at < chunk.length;) {

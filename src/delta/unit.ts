@@ -1,6 +1,7 @@
 // A unit is what one path has in one batch: bytes for some of the columns, and fresh contents. A path too large for a batch has
 // several. Each says how much of every column is its own, so that a path that fails can be passed over.
 
+import { BlockPool, Blocks } from './blocks.ts';
 import { columnCount as codecColumns } from './codec/file.ts';
 import { ColumnReader, ColumnWriter } from './columns.ts';
 import { allColumns, batchColumn, batchColumns, firstCodecColumn, firstTreeColumn, treeColumns } from './layout.ts';
@@ -9,43 +10,42 @@ import { allColumns, batchColumn, batchColumns, firstCodecColumn, firstTreeColum
 export class UnitWriter {
   readonly tree: ColumnWriter = new ColumnWriter(treeColumns);
   readonly codec: ColumnWriter = new ColumnWriter(codecColumns);
-  #fresh: Buffer[] = [];
-  #freshSize = 0;
+  readonly #fresh: Blocks;
+
+  constructor(pool: BlockPool = new BlockPool()) {
+    this.#fresh = new Blocks(pool);
+  }
 
   /** Bytes gathered, of columns and contents. */
   get size(): number {
-    return this.tree.size + this.codec.size + this.#freshSize;
+    return this.tree.size + this.codec.size + this.#fresh.size;
   }
 
   /** Adds fresh contents; they are copied. */
   fresh(contents: Uint8Array): void {
-    this.#fresh.push(Buffer.from(contents));
-    this.#freshSize += contents.length;
+    this.#fresh.add(contents);
   }
 
-  /** Appends all to the columns of a batch and begins again; the fresh contents are returned. */
-  moveTo(batch: ColumnWriter): Buffer[] {
+  /** Appends all to the columns and contents of a batch and begins again. */
+  moveTo(batch: ColumnWriter, fresh: Blocks): void {
     const taken = [...this.tree.take(), ...this.codec.take()];
     let mask = 0;
     for (const [i, bytes] of taken.entries()) if (bytes.length > 0) mask += 2 ** i;
     batch.varint(batchColumn.mask, mask);
-    batch.varint(batchColumn.length, this.#freshSize);
+    batch.varint(batchColumn.length, this.#fresh.size);
     for (const [i, bytes] of taken.entries()) {
       if (bytes.length === 0) continue;
       batch.varint(batchColumn.length, bytes.length);
       batch.bytes(firstTreeColumn + i, bytes);
     }
-    const fresh = this.#fresh;
-    this.drop();
-    return fresh;
+    this.#fresh.moveTo(fresh);
   }
 
   /** Forgets what was gathered. */
   drop(): void {
     this.tree.take();
     this.codec.take();
-    this.#fresh = [];
-    this.#freshSize = 0;
+    this.#fresh.drop();
   }
 }
 

@@ -23,7 +23,7 @@ function basesText({ bases }: Extract<Meeting, { kind: 'narrow' }>): string {
   return bases === 0 ? 'has nothing to rebuild from' : `rebuilds from ${count(bases, 'path')}`;
 }
 
-const causes: Readonly<Record<PathCause, string>> = {
+export const causes: Readonly<Record<PathCause, string>> = {
   same: 'nothing changed but hashes',
   moved: 'files have other names or places',
   code: 'changed code',

@@ -151,10 +151,15 @@ export class Packing {
   ): AsyncGenerator<DeltaItem, void, undefined> {
     for (const number of numbers) {
       trees.clear();
-      const fresh = this.fresh.list[number]!;
-      const bases = whole.has(number) ? [] : (this.#digests.get(number) ?? (await this.#trees(fresh, trees)));
-      yield { name: fresh.path, fresh: await trees.tree(fresh.info), bases };
+      yield await this.item(number, trees, whole.has(number));
     }
+  }
+
+  /** A path with what its bases come to once they are translated, out of `trees`. */
+  async item(number: number, trees: NearbyTrees, whole = false): Promise<DeltaItem> {
+    const fresh = this.fresh.list[number]!;
+    const bases = whole ? [] : (this.#digests.get(number) ?? (await this.#trees(fresh, trees)));
+    return { name: fresh.path, fresh: await trees.tree(fresh.info), bases };
   }
 
   async #trees(fresh: Packed, trees: NearbyTrees): Promise<DeltaBase[]> {

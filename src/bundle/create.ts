@@ -21,6 +21,8 @@ import type { Store } from '../store/store.ts';
 import { pathRefusal } from '../store/trust.ts';
 import type { Inventory } from './inventory.ts';
 import { checkedTrees } from './checked-trees.ts';
+import { chooseDerivations } from './choose-derivations.ts';
+import type { ChosenDerivations } from './choose-derivations.ts';
 import { findNeeded } from './needed.ts';
 import type { Needed } from './needed.ts';
 
@@ -111,10 +113,12 @@ async function write(
   plan: BundlePlan,
 ): Promise<Pick<CreatedBundle, 'files' | 'size' | 'reports'>> {
   const { source, roots, file, keys = [], volumeSize, there, level, signal, onPath } = request;
+  const trees = checkedTrees(source);
+  const derivations = await chooseDerivations(trees, plan, signal);
   const packing = new Packing({
-    source: checkedTrees(source),
+    source: trees,
     roots,
-    closure: plan.fresh,
+    closure: new Map([...plan.fresh].filter(([path]) => !derivations.paths.includes(path))),
     base: plan.needs,
     baseRoots: [],
     pairs: plan.pairs,
@@ -122,7 +126,7 @@ async function write(
   });
   const numbers = [...packing.fresh.list.keys()];
   await packing.unknownBases(numbers);
-  const head = await headFor(request, plan, packing);
+  const head = await headFor(request, plan, packing, derivations);
   const bundle = createHash('sha256').update(head).digest('hex').slice(0, 32);
   await using out = new VolumeWriter(file, { bundle, keys, volumeSize });
   await out.write(head);
@@ -145,7 +149,12 @@ async function write(
   return { files: await out.finish(segments), size: out.written, reports };
 }
 
-async function headFor(request: CreateRequest, plan: BundlePlan, packing: Packing): Promise<Buffer> {
+async function headFor(
+  request: CreateRequest,
+  plan: BundlePlan,
+  packing: Packing,
+  derivations: ChosenDerivations,
+): Promise<Buffer> {
   const { source, roots, there, since = [], by } = request;
   const needs = new ColumnWriter(inventoryColumns);
   writeInventory(plan.needs, needs);
@@ -158,7 +167,9 @@ async function headFor(request: CreateRequest, plan: BundlePlan, packing: Packin
     since,
     withoutBase: plan.withoutBase.length,
   };
-  return formatHead(about, await packColumns(needs), await packing.infos({ complete: true }));
+  const before = [...plan.needs.infos, ...packing.fresh.list].map(({ path }) => path);
+  const packed = await packColumns(derivations.write(before));
+  return formatHead(about, await packColumns(needs), await packing.infos({ complete: true }), packed);
 }
 
 /** Runs of numbers, each of about {@link segmentSize}. */

@@ -111,6 +111,15 @@ test('derivations need no signature', async () => {
   await expectWhole(island, { ...basic, top: basic.drv, paths: basic.drvs });
 });
 
+test('derivations that cannot be computed go with the others', async () => {
+  const ca = await closure('ca');
+  const [island, dir] = [await freshStore(), tempDir('ca')];
+  const file = join(dir, 'ca.bundle');
+  await create(ca.root, '-o', file, ca.drv);
+  await narrow(['bundle', 'apply', '--to', local(island), file]);
+  await expectWhole(island, { ...ca, top: ca.drv, paths: ca.drvs });
+});
+
 test('signatures: of paths they count, of the bundle they are told', async () => {
   const signed = await closure('signed');
   const [first, second] = [await keyPair('lab-1'), await keyPair('lab-2')];

@@ -28,13 +28,15 @@ export interface About {
   readonly withoutBase: number;
 }
 
-/** The three parts before the deltas. */
+/** The parts before the deltas. */
 export interface BundleHead {
   readonly about: About;
   /** The paths that must be there, in this order: bases, and what new paths refer to. */
   readonly needs: BaseClosure;
   /** Infos of the paths that are brought, packed. */
   readonly infos: Uint8Array;
+  /** Derivations that are brought without infos and deltas, packed. */
+  readonly derivations: Uint8Array;
 }
 
 /** A segment with its place. */
@@ -48,10 +50,10 @@ export interface PlacedSegment extends Segment {
 const aboutLimit = 16 * 1024 * 1024;
 const columnsLimit = 512 * 1024 * 1024;
 
-/** The parts as bytes, each behind its length. */
-export function formatHead(about: About, needs: Uint8Array, infos: Uint8Array): Buffer {
+/** The parts as bytes, each behind its length: needs, infos, derivations. */
+export function formatHead(about: About, ...parts: readonly Uint8Array[]): Buffer {
   return Buffer.concat(
-    [Buffer.from(JSON.stringify(about)), needs, infos].flatMap((part) => {
+    [Buffer.from(JSON.stringify(about)), ...parts].flatMap((part) => {
       const length = Buffer.alloc(4);
       length.writeUInt32LE(part.length);
       return [length, part];
@@ -64,12 +66,14 @@ export async function readHead(volumes: VolumeSet): Promise<BundleHead & { reado
   const about = await readPart(volumes, 0, aboutLimit);
   const needs = await readPart(volumes, about.end, columnsLimit);
   const infos = await readPart(volumes, needs.end, columnsLimit);
+  const derivations = await readPart(volumes, infos.end, columnsLimit);
   const source = volumes.name;
   return {
     about: parseAbout(about.bytes, source),
     needs: readInventory(unpackColumns(needs.bytes, inventoryColumns, `list of needed paths of ${source}`)),
     infos: infos.bytes,
-    end: infos.end,
+    derivations: derivations.bytes,
+    end: derivations.end,
   };
 }
 

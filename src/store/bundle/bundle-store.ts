@@ -13,6 +13,7 @@ import type { DecodedPaths } from '../narrow/decoded-paths.ts';
 import type { Abilities, ListedStore, OpenNar, OpenOptions, QueryOptions } from '../store.ts';
 import type { Bundle } from './bundle.ts';
 import type { PlacedSegment } from './body.ts';
+import { narOfText } from './derivations.ts';
 
 /** A segment that is read for all that is expected of it. */
 interface Reading {
@@ -68,7 +69,8 @@ export class BundleStore implements ListedStore {
   }
 
   expect(infos: readonly PathInfo[]): void {
-    this.#expected = new Set(infos.flatMap(({ path }) => this.bundle.numbers.get(path) ?? []));
+    const numbers = infos.flatMap(({ path }) => this.bundle.numbers.get(path) ?? []);
+    this.#expected = new Set(numbers.filter((number) => number < this.bundle.deltaCount));
     this.#opened.clear();
     this.#readings.clear();
   }
@@ -78,6 +80,8 @@ export class BundleStore implements ListedStore {
     const { numbers, bases } = this.bundle;
     const number = numbers.get(info.path);
     if (number === undefined) return bases.open(info, options);
+    if (number >= this.bundle.deltaCount)
+      return { encoding: 'none', size: info.narSize, bytes: narOfText(this.bundle.textOf(number)) };
     await this.#expectBases(number);
     const bytes = this.#expected.has(number) && !this.#opened.has(number) ? this.#shared(number) : this.#alone(number);
     this.#opened.add(number);

@@ -10,6 +10,8 @@ import { Bases } from './bases.ts';
 import type { StoreOpener } from './bases.ts';
 import { placeSegments, readHead } from './body.ts';
 import type { About, BundleHead, PlacedSegment } from './body.ts';
+import { unpackDerivations } from './derivations.ts';
+import type { BroughtDerivation } from './derivations.ts';
 import { signedText } from './volume.ts';
 import { VolumeSet } from './volume-set.ts';
 
@@ -30,12 +32,16 @@ export class Bundle implements AsyncDisposable {
   readonly about: About;
   /** What the paths that are brought need, by number. */
   readonly needs: BundleHead['needs'];
-  /** Those that are brought, by number; references first. */
-  readonly infos: readonly PathInfo[];
-  readonly numbers: ReadonlyMap<StorePath, number>;
+  /** Those that are brought, by number, references first: those of deltas, then {@link derivations}. */
+  readonly infos: PathInfo[];
+  readonly numbers: Map<StorePath, number> = new Map();
   readonly segments: readonly PlacedSegment[];
   readonly bases: Bases;
   readonly rebuilding: Rebuilding;
+  /** How many paths are in deltas. */
+  readonly deltaCount: number;
+  /** Those after them. */
+  #derivations: readonly BroughtDerivation[] = [];
 
   private constructor(
     volumes: VolumeSet,
@@ -50,27 +56,35 @@ export class Bundle implements AsyncDisposable {
     this.rebuilding = new Rebuilding({ store, base, known: store.known, infos: head.infos, signal });
     const { list } = this.rebuilding.fresh;
     this.segments = placeSegments(volumes, head.end, list.length);
+    this.deltaCount = list.length;
     this.infos = list.map((sent) => {
       const info = completeInfo(sent);
       if (info) return info;
       throw formatError(`${sent.path} has no NAR hash`, { source: volumes.name });
     });
-    this.numbers = new Map(this.infos.map(({ path }, number) => [path, number]));
-    this.#expectWhole();
   }
 
   /** Throws `format`, `integrity`, `io`, and `missing` when volumes are not there. */
   static async open(files: readonly string[], options: BundleOptions = {}): Promise<Bundle> {
     await using stack = new AsyncDisposableStack();
     const volumes = stack.use(await VolumeSet.open(files));
-    const bundle = new Bundle(volumes, await readHead(volumes), options);
+    const head = await readHead(volumes);
+    const bundle = new Bundle(volumes, head, options);
+    await bundle.#learnDerivations(head);
+    bundle.#expectWhole();
     stack.move();
     return bundle;
   }
 
+  /** The text of a path that is in no delta. */
+  textOf(number: number): Uint8Array {
+    return this.#derivations[number - this.deltaCount]!.text;
+  }
+
   /** Paths that `number` is a delta against. */
   basesOf(number: number): StorePath[] {
-    return this.rebuilding.fresh.list[number]!.bases.map((base) => this.needs.infos[base]!.path);
+    const { bases } = this.rebuilding.fresh.list[number] ?? { bases: [] };
+    return bases.map((base) => this.needs.infos[base]!.path);
   }
 
   /** Bytes of all NARs. */
@@ -88,6 +102,13 @@ export class Bundle implements AsyncDisposable {
       );
       return { name, standing: all ? 'trusted' : known.has(name) ? 'wrong' : 'unknown' };
     });
+  }
+
+  async #learnDerivations({ derivations }: BundleHead): Promise<void> {
+    const before = [...this.needs.infos, ...this.infos].map(({ path }) => path);
+    this.#derivations = await unpackDerivations(derivations, this.about.storeDir, before);
+    this.infos.push(...this.#derivations.map(({ info }) => info));
+    for (const [number, { path }] of this.infos.entries()) this.numbers.set(path, number);
   }
 
   /** Every path once, each reference known before it, each root there or needed. */

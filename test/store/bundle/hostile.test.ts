@@ -27,10 +27,11 @@ let made: Promise<string> | undefined;
 /** A small bundle, whole and signed. */
 function bundleFile(): Promise<string> {
   return (made ??= (async () => {
-    const { root, named } = await closure('basic');
+    const { root, named, drvs } = await closure('basic');
     await using source = await openStore(`local?root=${root}`, context);
     const file = join(tempDir('hostile'), 'a.bundle');
-    const roots = [parseStorePath(source.storeDir, named['firmware']!), parseStorePath(source.storeDir, named['odd']!)];
+    const drv = drvs.findLast((path) => path.endsWith('-hello-1.0.drv'))!;
+    const roots = [named['firmware']!, named['odd']!, drv].map((path) => parseStorePath(source.storeDir, path));
     await createBundle({ source, roots, file, keys: [key], level: 'fast', by: 'test' });
     return file;
   })());

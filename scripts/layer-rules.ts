@@ -34,6 +34,7 @@ export const layers: readonly Layer[] = [
   { folder: 'store', level: 5, uses: ['files', 'network', 'processes', 'database'] },
   { folder: 'transfer', level: 7, uses: [] },
   { folder: 'doctor', level: 8, uses: ['files'] },
+  { folder: 'cache', level: 8, uses: ['files'] },
   { folder: 'bundle', level: 8, uses: ['files'] },
   { folder: 'cli', level: 9, uses: ['files', 'network', 'processes', 'terminal'] },
 ];

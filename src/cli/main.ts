@@ -17,6 +17,8 @@ interface Entry {
 
 const commands: Readonly<Record<string, Entry>> = {
   copy: { summary: 'copy closures between stores', load: () => import('./commands/copy.ts') },
+  push: { summary: 'push closures into a static cache', load: () => import('./commands/push.ts') },
+  cache: { summary: 'make, list, thin and check a static cache', load: () => import('./commands/cache.ts') },
   info: { summary: 'show what a store knows about paths', load: () => import('./commands/info.ts') },
   add: { summary: 'add a file or directory to a store', load: () => import('./commands/add.ts') },
   shared: {
@@ -29,7 +31,6 @@ const commands: Readonly<Record<string, Entry>> = {
   missing: { summary: 'list what a cache lacks', load: () => import('./commands/missing.ts') },
   doctor: { summary: 'tell what works with a store and what does not', load: () => import('./commands/doctor.ts') },
   realise: { summary: 'build derivations on another machine', load: () => import('./commands/realise.ts') },
-  delta: { summary: 'show what a path or closure costs as a delta', load: () => import('./commands/delta.ts') },
   stdio: {
     summary: 'speak for a store with a narrow on another machine',
     load: () => import('./commands/stdio.ts'),

@@ -2,7 +2,7 @@
 // synced to the disk, as in Nix: docs/decisions/cache-files.md tells why and what a power cut can do.
 
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ioError } from '../errors.ts';
@@ -63,6 +63,18 @@ export class AtomicFile implements AsyncDisposable {
       await rename(this.#path, path);
       this.#state = 'committed';
     } catch (error) {
+      throw ioError('write', path, error);
+    }
+  }
+
+  /** Gives the file its name unless something has it already: then false. Throws `io`. */
+  async commitNew(path: string): Promise<boolean> {
+    try {
+      await this.#file.chmod(fileMode);
+      await link(this.#path, path);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
       throw ioError('write', path, error);
     }
   }

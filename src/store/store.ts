@@ -127,6 +127,8 @@ export interface AddOptions {
   readonly checkSignatures?: boolean;
   /** Rewrite and fetch again what is there already. */
   readonly repair?: boolean;
+  /** References that need not be there, since others have them: for stores that are asked beside others (caches). */
+  readonly elsewhere?: ReadonlySet<StorePath> | undefined;
   /** Called with encoded bytes as they are taken in, for progress. */
   readonly onBytes?: ((path: StorePath, bytes: number) => void) | undefined;
 }

@@ -31,6 +31,10 @@ export interface CopyRequest extends RouteOptions {
   readonly checkSignatures?: boolean;
   /** Have the destination fetch from its own caches what they have; the rest is copied. */
   readonly substitute?: boolean | undefined;
+  /** Which of the missing paths need not go, since who asks the destination has them from others. */
+  readonly elsewhere?: ((missing: readonly PathInfo[]) => Promise<ReadonlySet<StorePath>>) | undefined;
+  /** Called with the plan before the first byte moves, also in a dry run; throws what speaks against it. */
+  readonly approve?: ((plan: Plan) => Promise<void>) | undefined;
   /** Make the plan and stop. */
   readonly dryRun?: boolean;
   /** Called when everything is there and still held: the place to make roots. */
@@ -67,7 +71,8 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
   const inOrder = source.inOrder?.(found.values());
   const closure = inOrder ? new Map(inOrder.map((info) => [info.path, info])) : found;
   const met = (await meetAtDestination(request, closure)) ?? metAtSource;
-  stack.use(await destination.hold(closure.keys()));
+  // a dry run leaves no trace at the destination; but deltas are made of what is held there
+  if (request.dryRun !== true || isDelta(destination)) stack.use(await destination.hold(withReferences(closure)));
   onEvent?.({ type: 'phase', text: `asking ${destination.url}` });
   const add: AddOptions = {
     signal,
@@ -75,15 +80,30 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
     onBytes: (path, bytes) => onEvent?.({ type: 'bytes', path, bytes }),
   };
   const { plan, travel } = await planFor(request, closure, add, met);
+  const elsewhere = new Set(plan.elsewhere);
   onEvent?.({ type: 'plan', plan });
   const findings = await preflight(destination, { plan, quick: true, signal });
   onEvent?.({ type: 'preflight', findings });
+  await request.approve?.(plan);
   if (request.dryRun) return { plan, findings, outcomes: [], bytes: 0, directBytes: 0, deltas: new Map() };
   expectAccepted(plan, destination.url);
   expectClear(findings, destination.url);
-  const result = await run(request, { plan, travel, closure, add });
+  const wanted = without(closure, elsewhere);
+  const result = await run(request, { plan, travel, closure: wanted, add: { ...add, elsewhere } });
   await request.finish?.();
   return { ...result, findings };
+}
+
+/** What is copied without its closure still relies on its references. */
+function withReferences(closure: ReadonlyMap<StorePath, PathInfo>): Set<StorePath> {
+  return new Set([...closure.values()].flatMap(({ path, references }) => [path, ...references]));
+}
+
+function without(
+  closure: ReadonlyMap<StorePath, PathInfo>,
+  left: ReadonlySet<StorePath>,
+): ReadonlyMap<StorePath, PathInfo> {
+  return left.size === 0 ? closure : new Map([...closure].filter(([path]) => !left.has(path)));
 }
 
 /** With a narrow at the other end a copy goes by deltas. Two far ends are not introduced: neither has its files here. */
@@ -145,7 +165,10 @@ async function planFor(
   const { source, destination, recursive = true } = request;
   const verdicts = await destination.check([...closure.values()], add);
   const more = request.substitute ? await substituted(request, closure, verdicts, add) : {};
-  const made = makePlan(source.storeDir, closure, verdicts, { ...more, met });
+  const absent = [...closure.values()].filter(({ path }) => (verdicts.get(path)?.status ?? 'missing') === 'missing');
+  const elsewhere = request.elsewhere && absent.length > 0 ? await request.elsewhere(absent) : new Set<StorePath>();
+  const wanted = without(closure, elsewhere);
+  const made = makePlan(source.storeDir, wanted, verdicts, { ...more, met, elsewhere: [...elsewhere] });
   const plan = request.dryRun && met?.kind === 'narrow' ? await withDeltaSize(request, made) : made;
   if (plan.missing.length === 0 || plan.refused.length > 0) return { plan, travel: { route: plan.route } };
   const checkSignatures = add.checkSignatures ?? true;

@@ -37,6 +37,8 @@ export interface Plan {
   readonly substituted: readonly StorePath[];
   /** In a dry run, of the missing: what the destination's caches say they have; undefined when that cannot be told. */
   readonly substitutable: readonly StorePath[] | undefined;
+  /** Paths of the closure that do not go because others have them; `total` is without them. */
+  readonly elsewhere: readonly StorePath[];
   readonly route: Route;
   /** Whether there is a narrow at the other end, and paths go as deltas; undefined where none could be. */
   readonly met: Meeting | undefined;
@@ -45,7 +47,9 @@ export interface Plan {
 }
 
 /** What is known of a copy beside its paths. */
-export type PlanMore = Partial<Pick<Plan, 'substituted' | 'substitutable' | 'route' | 'met' | 'deltaSize'>>;
+export type PlanMore = Partial<
+  Pick<Plan, 'substituted' | 'substitutable' | 'elsewhere' | 'route' | 'met' | 'deltaSize'>
+>;
 
 /** Sorts the closure (references first) by the destination's verdicts. */
 export function makePlan(
@@ -79,6 +83,7 @@ export function makePlan(
     fileSize: known ? missing.reduce((sum, i) => sum + i.file!.size!, 0) : undefined,
     substituted: [],
     substitutable: [],
+    elsewhere: [],
     met: undefined,
     deltaSize: undefined,
     route: { kind: 'plain' },

@@ -28,6 +28,7 @@ export async function* addNewSignatures(
   added: readonly NewSignatures[],
   signal?: AbortSignal,
 ): AsyncGenerator<StorePath, void, undefined> {
+  await using _hold = await store.hold(added.map(({ info }) => info.path));
   for (const { info, signatures } of added) {
     signal?.throwIfAborted();
     await store.addSignatures(info.path, info.narHash, signatures);

@@ -22,6 +22,7 @@ import { openContext } from '../context.ts';
 import { pathArguments, repeat, resolvePaths, trustOptions } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { deltaJson, deltaLines } from '../output/deltas.ts';
+import { resolveNames } from '../name-roots.ts';
 import { planLines, preflightLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
 
@@ -76,6 +77,7 @@ const examples = `
 Examples:
   narrow copy --to 'file:///srv/cache?compression=zstd&secret-key=key.sec' ./result
   narrow copy --from https://cache.example.org --to 'local?root=/mnt' /nix/store/…-system
+  narrow copy --from http://cache.home name:fnord
   narrow copy --from ssh://pi1 --to ssh://pi2 /nix/store/…-system
   narrow copy --from file:///media/usb --profile /nix/var/nix/profiles/system /nix/store/…-system`;
 
@@ -88,7 +90,9 @@ async function runCopy(given: readonly string[], options: CopyOptions, context: 
   stack.defer(() => progress.stop());
   await using source = await openSources(options.from ?? ['auto'], { ...open, bases: () => destination });
   await using destination = await openWritable(options.to, open);
-  const roots = await rootsOf(source, given, options, context);
+  const from = options.from ?? ['auto'];
+  const names = { from, checkSigs: options.checkSigs ?? true, dryRun: options.dryRun ?? false, say: context.say };
+  const roots = await rootsOf(source, await resolveNames(given, names, open), options, context);
   const started = performance.now();
   const dryRun = options.dryRun ?? false;
   let bytesRead = 0;

@@ -14,10 +14,14 @@ export interface AddSteps<Written> {
   begin(item: Item): Promise<{ readonly status: 'valid' } | { readonly status: 'missing' }>;
   /** The NAR. */
   write(item: Item): Promise<Written>;
+  /** Resolves when nothing but its name is missing of the narinfo. */
+  ready?(written: Written): Promise<void>;
   /** True when a reference that is not among the items is there. */
   has(path: StorePath): Promise<boolean>;
   /** The narinfo and what goes with it. Returns the bytes of the NAR that were written. */
   finish(item: Item, written: Written): Promise<number>;
+  /** Takes a narinfo back whose references did not come to be. Only where it may have been ahead of them. */
+  withdraw?(item: Item): Promise<void>;
 }
 
 /** Bytes of a NAR from which on its writing is worth an early start: seconds of a core with xz. */
@@ -37,9 +41,9 @@ interface Job {
 export async function* addAll<Written>(
   items: AsyncIterable<Item>,
   steps: AddSteps<Written>,
-  { writers, askers, stop }: AddLimits,
+  { writers, askers, stop, ordered = false }: AddLimits,
 ): AsyncGenerator<Outcome, void, undefined> {
-  const scheduler = new Scheduler(steps, writers, askers);
+  const scheduler = new Scheduler(steps, { writers, askers, ordered });
   void scheduler.feed(items);
   try {
     yield* scheduler.outcomes();
@@ -52,6 +56,11 @@ export async function* addAll<Written>(
 export interface AddLimits {
   readonly writers: number;
   readonly askers: number;
+  /**
+   * Narinfos appear in the order in which {@link AddSteps.finish} is called, whatever is cut off. So each need not wait for
+   * a round trip after those of its references, of which a closure has chains of dozens.
+   */
+  readonly ordered?: boolean | undefined;
   /** Aborted when the reader of the outcomes leaves: the steps watch its signal. */
   readonly stop: AbortController;
 }
@@ -65,6 +74,9 @@ class Scheduler<Written> {
   readonly #done: Outcome[] = [];
   /** By path, whether it ended up there. Never rejects. */
   readonly #paths = new Map<StorePath, Promise<boolean>>();
+  /** By path, whether its narinfo is there or will be before all that is finished later. Never rejects. */
+  readonly #ahead = new Map<StorePath, Promise<boolean>>();
+  readonly #ordered: boolean;
   #freeWriters: number;
   #jobs = 0;
   #open = 0;
@@ -75,8 +87,9 @@ class Scheduler<Written> {
   /** The turn of the event loop in which waiting jobs are started is not over: more may come. */
   #starting = false;
 
-  constructor(steps: AddSteps<Written>, writers: number, askers: number) {
+  constructor(steps: AddSteps<Written>, { writers, askers, ordered }: Omit<Required<AddLimits>, 'stop'>) {
     this.#steps = steps;
+    this.#ordered = ordered === true;
     this.#freeWriters = writers;
     this.#asking = new Slots(askers);
   }
@@ -86,7 +99,11 @@ class Scheduler<Written> {
       for await (const item of items) {
         if (this.#stopped) return;
         this.#open++;
-        this.#paths.set(item.info.path, this.#settle(item));
+        const ahead = Promise.withResolvers<boolean>();
+        this.#ahead.set(item.info.path, ahead.promise);
+        const settled = this.#settle(item, () => ahead.resolve(true));
+        this.#paths.set(item.info.path, settled);
+        void settled.then(ahead.resolve);
       }
     } catch (error) {
       this.#failure = error;
@@ -114,21 +131,32 @@ class Scheduler<Written> {
     await Promise.all(this.#paths.values());
   }
 
-  async #settle(item: Item): Promise<boolean> {
-    const outcome = await this.#run(item).catch((error: unknown) => failed(item.info, error));
+  async #settle(item: Item, onAhead: () => void): Promise<boolean> {
+    const outcome = await this.#run(item, onAhead).catch((error: unknown) => failed(item.info, error));
     this.#done.push(outcome);
     this.#open--;
     this.#wake?.();
     return outcome.status === 'added' || outcome.status === 'valid';
   }
 
-  async #run(item: Item): Promise<Outcome> {
+  async #run(item: Item, onAhead: () => void): Promise<Outcome> {
     const { path } = item.info;
     const { status } = await this.#asking.run(() => this.#steps.begin(item));
     if (status === 'valid') return { status, path, bytes: 0 };
     const written = await this.#written(item);
-    await this.#expectReferences(item.info);
-    const bytes = await this.#asking.run(() => this.#steps.finish(item, written));
+    await this.#steps.ready?.(written);
+    await this.#expectReferences(item.info, this.#ahead);
+    if (!this.#ordered) {
+      const bytes = await this.#asking.run(() => this.#steps.finish(item, written));
+      return { status: 'added', path, bytes };
+    }
+    const finished = this.#steps.finish(item, written);
+    onAhead();
+    const bytes = await finished;
+    await this.#expectReferences(item.info, this.#paths).catch(async (error: unknown) => {
+      await this.#steps.withdraw?.(item);
+      throw error;
+    });
     return { status: 'added', path, bytes };
   }
 
@@ -157,10 +185,10 @@ class Scheduler<Written> {
     });
   }
 
-  async #expectReferences(info: PathInfo): Promise<void> {
+  async #expectReferences(info: PathInfo, known: ReadonlyMap<StorePath, Promise<boolean>>): Promise<void> {
     for (const reference of info.references) {
       if (reference === info.path) continue;
-      const there = await (this.#paths.get(reference) ?? this.#asking.run(() => this.#steps.has(reference)));
+      const there = await (known.get(reference) ?? this.#asking.run(() => this.#steps.has(reference)));
       if (there) continue;
       throw new NarrowError('refused', `${info.path} refers to ${reference}, which is not in the destination`, {
         hint: 'copy its closure, or that path first',

@@ -31,9 +31,11 @@ import { addAll } from './adding.ts';
 import type { AddSteps } from './adding.ts';
 import { verdictOnKnown } from '../verdict.ts';
 import type { InspectOptions, StoreFacts } from '../facts.ts';
+import type { Claim } from './claim.ts';
 import { writeDebugIndex } from './debug-info.ts';
-import type { CacheFiles } from './files.ts';
+import type { CacheFiles, PreparedFile } from './files.ts';
 import { mediaTypes } from './files.ts';
+import { takeLease } from './leases.ts';
 import { narinfoName, otherPath, readNarinfo } from './narinfo-reader.ts';
 import { writeNar } from './nar-writer.ts';
 import type { WrittenNar } from './nar-writer.ts';
@@ -52,21 +54,37 @@ export interface CacheStoreOptions {
   readonly warn: (text: string) => void;
   /** Makes the cache where it does not exist yet; called before the first write. */
   readonly create: () => Promise<void>;
+  /** It is there, and to be written: what is held is leased, so that nobody collects it. */
+  readonly leasing: boolean;
+}
+
+/** A path whose NAR is there. */
+interface WrittenPath extends WrittenNar {
+  /** Brought there already, where the place can. */
+  readonly narinfo: PreparedFile | undefined;
 }
 
 export class CacheStore implements WritableStore {
   readonly url: string;
   readonly storeDir: StoreDir;
   readonly abilities: Abilities;
+  /** What it is made of, for who keeps the cache itself. */
+  readonly files: CacheFiles;
+  readonly params: CacheParams;
   readonly #files: CacheFiles;
   readonly #params: CacheParams;
   readonly #warn: (text: string) => void;
   readonly #create: () => Promise<void>;
+  readonly #leasing: boolean;
+  readonly #leases = new Set<Claim>();
   readonly #trees = new SpooledTrees();
   #created: Promise<void> | undefined;
 
-  constructor({ files, params, storeDir, priority, warn, create }: CacheStoreOptions) {
+  constructor({ files, params, storeDir, priority, warn, create, leasing }: CacheStoreOptions) {
     this.url = files.url;
+    this.files = files;
+    this.params = params;
+    this.#leasing = leasing;
     this.storeDir = storeDir;
     this.abilities = { ranges: true, encodings: true, trusted: false, signs: params.secretKeys.length > 0, priority };
     this.#files = files;
@@ -93,6 +111,10 @@ export class CacheStore implements WritableStore {
     if (info === undefined || hashPart(info.path) === part) return info?.path;
     this.#warn(`${this.url}/${part}.narinfo is of ${info.path}: taken as missing`);
     return undefined;
+  }
+
+  expect(infos: readonly PathInfo[]): void {
+    this.#files.expect?.(infos.flatMap(({ file }) => (file ? { reference: file.url, size: file.size } : [])));
   }
 
   async open(info: PathInfo, { encodings = [], offset = 0, signal }: OpenOptions = {}): Promise<OpenNar> {
@@ -133,8 +155,19 @@ export class CacheStore implements WritableStore {
     return { kind: 'binary cache', ...facts, space: space && { ...space, exact } };
   }
 
-  hold(): Promise<AsyncDisposable> {
-    return Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() });
+  async hold(paths: Iterable<StorePath>): Promise<AsyncDisposable> {
+    const lease = this.#leasing ? await takeLease(this.#files, paths, { warn: this.#warn }) : undefined;
+    if (lease) this.#leases.add(lease);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        if (lease && this.#leases.delete(lease)) await lease[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  /** Makes it where it does not exist yet. */
+  create(): Promise<void> {
+    return (this.#created ??= this.#create());
   }
 
   realisations(paths: readonly PathInfo[], options: QueryOptions = {}): Promise<Realisation[]> {
@@ -151,11 +184,12 @@ export class CacheStore implements WritableStore {
   }
 
   async *add(items: AsyncIterable<Item>, options: AddOptions = {}): AsyncGenerator<Outcome, void, undefined> {
-    await (this.#created ??= this.#create());
+    await this.create();
     const stop = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
     yield* addAll(items, this.#steps({ ...options, signal }), {
-      writers: Math.max(8, 2 * availableParallelism()),
+      ordered: this.#files.ordered === true,
+      writers: this.#files.writers ?? Math.max(8, 2 * availableParallelism()),
       askers: this.#files.concurrency,
       stop,
     });
@@ -172,11 +206,13 @@ export class CacheStore implements WritableStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const lease of this.#leases) await lease[Symbol.asyncDispose]();
+    this.#leases.clear();
     await this.#trees[Symbol.asyncDispose]();
     await this.#files[Symbol.asyncDispose]();
   }
 
-  #steps(options: AddOptions & { readonly signal: AbortSignal }): AddSteps<WrittenNar> {
+  #steps(options: AddOptions & { readonly signal: AbortSignal }): AddSteps<WrittenPath> {
     const { signal, onBytes } = options;
     const cores = availableParallelism();
     const threads = this.#params.parallel ? cores : 1;
@@ -186,12 +222,19 @@ export class CacheStore implements WritableStore {
     const encoders = (encoding: string): Slots => (encoding === 'xz' ? xz : others);
     return {
       begin: (item) => this.#begin(item, options),
-      write: (item) => {
+      write: async (item) => {
         const report = onBytes && ((bytes: number) => onBytes(item.info.path, bytes));
-        return writeNar(this.#files, item, { params: this.#params, threads, encoders, signal, onBytes: report });
+        const params = this.#params;
+        const written = await writeNar(this.#files, item, { params, threads, encoders, signal, onBytes: report });
+        await this.#writeListing(item, written, { signal });
+        return { ...written, narinfo: this.#prepareNarinfo(newInfo(item, written), { signal }) };
       },
-      has: async (path) => (await this.#files.stat(narinfoName(path), { signal })) !== undefined,
+      ready: async ({ narinfo }) => narinfo?.ready,
+      has: async (path) =>
+        options.elsewhere?.has(path) === true ||
+        (await this.#files.stat(narinfoName(path), { signal })) !== undefined,
       finish: (item, written) => this.#finish(item, written, signal),
+      withdraw: (item) => this.#files.remove(narinfoName(item.info.path)),
     };
   }
 
@@ -205,23 +248,40 @@ export class CacheStore implements WritableStore {
     return { status: 'valid' };
   }
 
-  async #finish(item: Item, { file, bytes, listing }: WrittenNar, signal: AbortSignal): Promise<number> {
+  async #finish(item: Item, written: WrittenPath, signal: AbortSignal): Promise<number> {
+    this.#expectLeases();
     const options = { signal };
-    const { ultimate, registrationTime, ...info } = item.info;
+    const { bytes, narinfo } = written;
+    await (narinfo ? narinfo.commit() : this.#writeNarinfo(newInfo(item, written), options));
+    await writeRealisations(this.#files, item.realisations ?? [], options);
+    return bytes;
+  }
+
+  /** What goes with a NAR; before the narinfo, which says that all is there. */
+  async #writeListing({ info }: Item, { file, listing }: WrittenNar, options: QueryOptions): Promise<void> {
     if (listing && this.#params.writeListing) {
       const name = `${hashPart(info.path)}.ls`;
       await this.#files.write(name, formatListing(listing), mediaTypes.json, options);
     }
     if (listing && this.#params.indexDebugInfo) await writeDebugIndex(this.#files, listing, file.url, options);
-    await this.#writeNarinfo({ ...info, file }, options);
-    await writeRealisations(this.#files, item.realisations ?? [], options);
-    return bytes;
+  }
+
+  #expectLeases(): void {
+    if (!this.#leases.values().some((lease) => lease.lost)) return;
+    const what = `this process stood still for so long that ${this.url} may have been collected meanwhile`;
+    throw new NarrowError('unavailable', what, { hint: 'run the same command again; what is done already is kept' });
   }
 
   async #writeNarinfo(info: PathInfo, options: QueryOptions): Promise<void> {
-    const signed = signPathInfo(this.storeDir, info, this.#params.secretKeys);
-    const text = formatNarinfo(signed, this.storeDir);
-    await this.#files.write(narinfoName(info.path), Buffer.from(text), mediaTypes.narinfo, options);
+    await this.#files.write(narinfoName(info.path), this.#narinfo(info), mediaTypes.narinfo, options);
+  }
+
+  #prepareNarinfo(info: PathInfo, options: QueryOptions): PreparedFile | undefined {
+    return this.#files.prepare?.(narinfoName(info.path), this.#narinfo(info), mediaTypes.narinfo, options);
+  }
+
+  #narinfo(info: PathInfo): Buffer {
+    return Buffer.from(formatNarinfo(signPathInfo(this.storeDir, info, this.#params.secretKeys), this.storeDir));
   }
 
   async #verdict(info: PathInfo, options: QueryOptions): Promise<Verdict> {
@@ -288,4 +348,10 @@ export class CacheStore implements WritableStore {
       { hint: 'it is damaged; take this path from another source', data: { path: info.path, expected, got } },
     );
   }
+}
+
+/** What the narinfo of a written path says, but for the cache's own signatures. */
+function newInfo({ info }: Item, { file }: WrittenNar): PathInfo {
+  const { ultimate, registrationTime, ...rest } = info;
+  return { ...rest, file };
 }

@@ -9,7 +9,8 @@ import { NarrowError, formatError, ioError } from '../../errors.ts';
 import { AtomicFile, removeStale, writeAtomically } from '../../fs/atomic-file.ts';
 import { freeSpace, writeObstacle } from '../../fs/space.ts';
 import type { StoreFacts } from '../facts.ts';
-import type { CacheFiles, FileStat, OpenFile, OpenFileOptions, StagedFile } from './files.ts';
+import { listDirectory } from './directory-listing.ts';
+import type { CacheFiles, FileOptions, FileStat, ListedCacheFile, OpenFile, OpenFileOptions, StagedFile } from './files.ts';
 import { referenceOf } from './files.ts';
 
 /** Reads of whole NARs: few calls, and a buffer that is used again. */
@@ -57,11 +58,23 @@ export class DirectoryFiles implements CacheFiles {
     if (isHttp(reference)) return { size: undefined };
     const path = this.#pathOf(reference);
     const found = await absentOr(stat(path), 'look at', path);
-    return found && { size: found.size };
+    return found && { size: found.size, modified: found.mtimeMs };
   }
 
   async write(reference: string, bytes: Uint8Array): Promise<void> {
     await writeAtomically(this.#pathOf(reference), bytes);
+  }
+
+  async create(reference: string, bytes: Uint8Array): Promise<boolean> {
+    const path = this.#pathOf(reference);
+    await using file = await AtomicFile.create(path);
+    await file.write(bytes);
+    // the file is disposed of when this returns, not when a promise of it settles
+    return await file.commitNew(path);
+  }
+
+  listAll({ signal }: FileOptions = {}): AsyncGenerator<ListedCacheFile, void, undefined> {
+    return listDirectory(this.#root, signal);
   }
 
   async inspect(): Promise<Omit<StoreFacts, 'kind'>> {

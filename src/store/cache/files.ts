@@ -27,9 +27,28 @@ export interface OpenFile {
   readonly local?: FileRange | undefined;
 }
 
+export interface ExpectedFile {
+  readonly reference: string;
+  readonly size: number | undefined;
+}
+
 export interface FileStat {
   /** Bytes, where known. */
   readonly size: number | undefined;
+  /** When it was last written by the clock of the place, milliseconds since 1970; where known. */
+  readonly modified?: number | undefined;
+}
+
+/** A file as a listing tells of it. */
+export interface ListedCacheFile {
+  readonly reference: string;
+  readonly size: number;
+  /** When it was last written by the clock of the place, milliseconds since 1970. */
+  readonly modified: number;
+  /** When it was last read, where the place keeps that. */
+  readonly accessed?: number | undefined;
+  /** Changes whenever the file is written (an ETag, an inode with size and time); no white space in it. */
+  readonly version: string;
 }
 
 /** A file being written whose name is known only at its end. Disposed without commit, it never was. */
@@ -40,26 +59,49 @@ export interface StagedFile extends AsyncDisposable {
   commit(reference: string, type: string, options?: FileOptions): Promise<void>;
 }
 
+/** A small file that waits for its name; what never gets it goes away with the place. */
+export interface PreparedFile {
+  /** Resolves when all of it is there but the name. */
+  readonly ready: Promise<void>;
+  /** Gives it its name, replacing what is there. */
+  commit(): Promise<void>;
+}
+
 export interface CacheFiles extends AsyncDisposable {
   /** The root, normalised, without secrets and without a slash at the end. */
   readonly url: string;
   /** Files asked for at once. */
   readonly concurrency: number;
+  /** NARs written at once, where that is not for the cores to say: a place far away wants more. */
+  readonly writers?: number | undefined;
   /** A stat costs next to nothing: so it is worth looking whether a narinfo's NAR is really there. */
   readonly near: boolean;
+  /**
+   * Prepared files that are ready get their names in the order in which that was asked for, whatever is cut off: so the
+   * next one need not wait until the one before is confirmed.
+   */
+  readonly ordered?: boolean | undefined;
   /** A whole small file; undefined when there is none. More than `limit` bytes are a `format` error. */
   read(reference: string, limit: number, options?: FileOptions): Promise<Buffer | undefined>;
   /** Opens a file for streaming; undefined when there is none. */
   open(reference: string, options?: OpenFileOptions): Promise<OpenFile | undefined>;
+  /** These will be opened, about in this order, each with its size: where that costs a round trip, they are asked for ahead. */
+  expect?(files: readonly ExpectedFile[]): void;
   /** undefined when there is none. */
   stat(reference: string, options?: FileOptions): Promise<FileStat | undefined>;
   /** Writes a whole small file atomically, replacing what is there. `type` is its media type. */
   write(reference: string, bytes: Uint8Array, type: string, options?: FileOptions): Promise<void>;
+  /** Brings a whole small file there, all but its name, where that spares a round trip once it may be seen. */
+  prepare?(reference: string, bytes: Uint8Array, type: string, options?: FileOptions): PreparedFile;
   /** What can be told of the place itself; see facts.ts. */
   inspect?(options?: InspectOptions): Promise<Omit<StoreFacts, 'kind'>>;
   stage(options?: FileOptions): Promise<StagedFile>;
+  /** Writes a whole small file unless there is one of that name, which is told by false: of two at once one wins. */
+  create(reference: string, bytes: Uint8Array, type: string, options?: FileOptions): Promise<boolean>;
   /** References of the files under a directory, at any depth; undefined where files cannot be listed. */
   list(directory: string, options?: FileOptions): AsyncIterable<string> | undefined;
+  /** Every file of the cache, in any order, unfinished ones too; undefined where files cannot be listed. */
+  listAll(options?: FileOptions): AsyncIterable<ListedCacheFile> | undefined;
   /** Removes a file; none there is no error. */
   remove(reference: string, options?: FileOptions): Promise<void>;
 }
@@ -75,4 +117,6 @@ export const mediaTypes = {
   narinfo: 'text/x-nix-narinfo',
   nar: 'application/x-nix-nar',
   json: 'application/json',
+  text: 'text/plain',
+  binary: 'application/octet-stream',
 } as const;

@@ -55,7 +55,11 @@ export class HttpFiles implements CacheFiles {
     await body.dump();
     if (meaningOf(status) !== 'ok') return undefined;
     const length = headers['content-encoding'] === undefined ? headers['content-length'] : undefined;
-    return { size: length === undefined ? undefined : Number(length) };
+    const written = Date.parse(String(headers['last-modified'] ?? ''));
+    return {
+      size: length === undefined ? undefined : Number(length),
+      modified: Number.isNaN(written) ? undefined : written,
+    };
   }
 
   write(reference: string, bytes: Uint8Array, type: string, { signal }: FileOptions = {}): Promise<void> {
@@ -71,6 +75,13 @@ export class HttpFiles implements CacheFiles {
         this.#put(reference, { length: spool.size, open: () => spool.read() }, type, signal),
       [Symbol.asyncDispose]: () => spool[Symbol.asyncDispose](),
     });
+  }
+
+  /** Servers that do not know If-None-Match for PUT (nginx) are asked first: between the two another may write. */
+  async create(reference: string, bytes: Uint8Array, type: string, { signal }: FileOptions = {}): Promise<boolean> {
+    if (await this.stat(reference, { signal })) return false;
+    await this.write(reference, bytes, type, { signal });
+    return true;
   }
 
   async inspect({ quick, signal }: InspectOptions = {}): Promise<Omit<StoreFacts, 'kind'>> {
@@ -92,6 +103,8 @@ export class HttpFiles implements CacheFiles {
   }
 
   list(): undefined {}
+
+  listAll(): undefined {}
 
   async remove(reference: string, { signal }: FileOptions = {}): Promise<void> {
     const { body } = await this.#client.send(this.#resolve(reference), { method: 'DELETE', signal });

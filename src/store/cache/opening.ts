@@ -47,7 +47,9 @@ export async function openCache(
     await files.write(infoName, bytes, mediaTypes.cacheInfo, { signal });
   };
   const storeDir = info.storeDir ?? params.storeDir ?? defaultStoreDir;
-  return new CacheStore({ files, params, storeDir, priority: params.priority ?? info.priority ?? 0, warn, create });
+  const priority = params.priority ?? info.priority ?? 0;
+  const leasing = mode === 'write' && text !== undefined;
+  return new CacheStore({ files, params, storeDir, priority, warn, create, leasing });
 }
 
 function newInfo(params: CacheParams): CacheInfo {

@@ -53,7 +53,8 @@ async function readKey(path: string): Promise<SecretKey> {
   }
 }
 
-function flagParam(params: URLSearchParams, name: string): boolean | undefined {
+/** `true`, `false`, `1`, `0`, or undefined where the parameter is not given. Throws `usage`. */
+export function flagParam(params: URLSearchParams, name: string): boolean | undefined {
   const text = params.get(name);
   if (text === null) return undefined;
   if (text === 'true' || text === '1') return true;

@@ -54,3 +54,64 @@ test('a narinfo waits for those of its references, and small paths are whole bef
   assert.ok(finished.indexOf(path(1)) < finished.indexOf(path(2)));
   assert.equal(finished.at(-1), path(4));
 });
+
+/** Ordered places: what is finished waits for nobody, and is confirmed when the test says so. */
+function ordered(items: readonly Item[]) {
+  const confirm = new Map<string, PromiseWithResolvers<number>>();
+  const finished: string[] = [];
+  const withdrawn: string[] = [];
+  const steps = {
+    begin: () => Promise.resolve({ status: 'missing' as const }),
+    write: () => Promise.resolve(),
+    has: () => Promise.resolve(false),
+    finish({ info: { path: p } }: Item) {
+      finished.push(p);
+      const answer = Promise.withResolvers<number>();
+      confirm.set(p, answer);
+      return answer.promise;
+    },
+    withdraw({ info: { path: p } }: Item) {
+      withdrawn.push(p);
+      return Promise.resolve();
+    },
+  };
+  const source = (async function* () {
+    yield* items;
+  })();
+  const limits = { writers: 9, askers: 4, ordered: true, stop: new AbortController() };
+  const outcomes = Array.fromAsync(addAll(source, steps, limits));
+  return { outcomes, finished, withdrawn, confirm: (n: number) => confirm.get(path(n))! };
+}
+
+const chain = [item(1, 1), item(2, 1, [1]), item(3, 1, [2]), item(4, 1)];
+const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
+
+test('where names appear in order, a narinfo follows its references without waiting for their confirmation', async () => {
+  const { outcomes, finished, confirm } = ordered(chain);
+  await settle();
+  assert.equal(finished.length, 4);
+  assert.ok(finished.indexOf(path(1)) < finished.indexOf(path(2)));
+  assert.ok(finished.indexOf(path(2)) < finished.indexOf(path(3)));
+  // answers need not come in that order
+  for (const n of [3, 4, 2, 1]) confirm(n).resolve(7);
+  assert.deepEqual(
+    (await outcomes).map(({ status, bytes }) => `${status} ${bytes}`),
+    Array.from({ length: 4 }, () => 'added 7'),
+  );
+});
+
+test('and is taken back when one of them fails after all', async () => {
+  const { outcomes, withdrawn, confirm } = ordered(chain);
+  await settle();
+  for (const n of [3, 2, 4]) confirm(n).resolve(7);
+  confirm(1).reject(new Error('the disk is full'));
+  const by = new Map((await outcomes).map((outcome) => [outcome.path, outcome.status]));
+  assert.deepEqual(
+    [1, 2, 3, 4].map((n) => by.get(path(n))),
+    ['failed', 'refused', 'refused', 'added'],
+  );
+  assert.deepEqual(
+    withdrawn,
+    [2, 3].map((n) => path(n)),
+  );
+});

@@ -1,0 +1,216 @@
+// narrow push: a closure into a static cache, signed, without what others have, and noted under a name.
+
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { checkRootName } from '../../cache/layout.ts';
+import { describeSecret, push } from '../../cache/push.ts';
+import type { PushResult, SecretRules } from '../../cache/push.ts';
+import { knownSecrets, parsePatterns } from '../../cache/secrets/patterns.ts';
+import { NarrowError, ioError } from '../../errors.ts';
+import { parseSecretKey } from '../../model/signature.ts';
+import { printStorePath } from '../../model/store-path.ts';
+import type { StorePath } from '../../model/store-path.ts';
+import type { CacheStore } from '../../store/cache/cache-store.ts';
+import { cacheUrl, openCacheStore } from '../../store/open-cache.ts';
+import { openStore } from '../../store/open.ts';
+import type { Store } from '../../store/store.ts';
+import { resolveInStore } from '../installable.ts';
+import type { Context } from '../context.ts';
+import { openContext } from '../context.ts';
+import { pathArguments, repeat, resolvePaths } from '../options.ts';
+import { count, formatBytes } from '../output/human.ts';
+import { planLines, preflightLines } from '../output/plan.ts';
+import { startProgress } from '../output/progress.ts';
+
+interface PushOptions {
+  readonly from: string;
+  readonly key?: readonly string[];
+  readonly name?: string;
+  readonly skipUpstream?: readonly string[];
+  readonly trustedPublicKey?: readonly string[];
+  readonly allowSecret?: readonly string[];
+  readonly secretPatterns?: readonly string[];
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+  readonly stdin?: boolean;
+}
+
+export function define(command: Command, context: Context): void {
+  command
+    .description('Push paths and all they need into a static cache, signed. Looks for secrets before anything leaves.')
+    .argument(
+      '<cache>',
+      'a directory, file://DIR or http(s)://HOST, with parameters as in file:///srv/cache?compression=zstd',
+    );
+  pathArguments(command)
+    .option('--from <url>', 'the store that has the paths', 'auto')
+    .option('--key <file>', 'sign with this secret key (repeatable)', repeat)
+    .option('--name <name>', 'make the paths the next generation of NAME: narrow copy --from CACHE name:NAME')
+    .option(
+      '--skip-upstream <url>',
+      'leave out what this cache has, signed by a trusted key (repeatable); clients need it, too',
+      repeat,
+    )
+    .option('--trusted-public-key <key>', 'trust this key, too (repeatable)', repeat)
+    .option('--allow-secret <path>', 'this path, or this file within one, may hold a secret (repeatable)', repeat)
+    .option('--secret-patterns <file>', 'look for these, too: lines KIND: REGEX (repeatable)', repeat)
+    .option('--dry-run', 'show the plan and what secrets there are, and stop')
+    .option('--json', 'print the result as one JSON object')
+    .addHelpText('after', examples)
+    .action((cache: string, paths: string[], options: PushOptions) => runPush(cache, paths, options, context));
+}
+
+const examples = `
+Paths that a trusted key signed which is not one of this machine's own came from a
+cache, and are not looked at for secrets. Exit status 3: a dry run found some.
+
+Examples:
+  narrow push /srv/cache --key home.sec --name fnord ./result
+  narrow push 'file:///srv/cache?compression=zstd' --key home.sec --skip-upstream https://cache.nixos.org ./result`;
+
+async function runPush(
+  cacheText: string,
+  given: readonly string[],
+  options: PushOptions,
+  context: Context,
+): Promise<void> {
+  const name = options.name === undefined ? undefined : checkRootName(options.name);
+  const dryRun = options.dryRun ?? false;
+  const open = openContext(context, { trustedPublicKey: options.trustedPublicKey ?? [] });
+  const progress = startProgress(context);
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => progress.stop());
+  const source = stack.use(await openStore(options.from, open));
+  const cache = stack.use(await openCacheStore(withKeys(cacheText, options.key ?? []), open, 'write'));
+  const upstreams: Store[] = [];
+  for (const url of options.skipUpstream ?? []) upstreams.push(stack.use(await openStore(cacheUrl(url), open)));
+  const roots = await resolvePaths(source, given, options.stdin);
+  const secrets = await secretRules(source, cache, options, open.settings.list('secret-key-files') ?? []);
+  const started = performance.now();
+  let bytesRead = 0;
+  const result = await push({
+    source,
+    cache,
+    roots,
+    name,
+    upstreams,
+    trustedKeys: open.trustedKeys,
+    secrets,
+    dryRun,
+    signal: context.signal,
+    onEvent(event) {
+      progress.event(event);
+      if (event.type === 'bytes') bytesRead += event.bytes;
+      if (options.json) return;
+      if (event.type === 'plan') {
+        for (const line of planLines(event.plan, source, cache, dryRun)) context.say(line);
+        if (event.plan.elsewhere.length > 0)
+          context.say(
+            `  ${count(event.plan.elsewhere.length, 'path')} left to ${upstreams.map((u) => u.url).join(', ')}`,
+          );
+      }
+      if (event.type === 'preflight') for (const line of preflightLines(event.findings, dryRun)) context.say(line);
+    },
+  });
+  progress.stop();
+  if (name !== undefined && !dryRun && cache.params.secretKeys.length === 0)
+    open.warn(`generation ${result.generation?.generation} of ${name} is not signed: give a key with --key`);
+  const seconds = (performance.now() - started) / 1000;
+  if (options.json) await context.out(JSON.stringify(pushJson(result, source, { dryRun, bytesRead, seconds })));
+  else for (const line of pushLines(result, source, { dryRun, bytesRead, seconds })) context.say(line);
+  const unable = result.findings.some((finding) => finding.level === 'error');
+  if (result.plan.differs.length > 0 || (dryRun && (result.secrets.length > 0 || unable))) context.status = 3;
+}
+
+/** Keys of the command line beside those of the URL. */
+function withKeys(text: string, keys: readonly string[]): string {
+  if (keys.length === 0) return text;
+  const bad = keys.find((key) => key.includes(','));
+  if (bad !== undefined) throw new NarrowError('usage', `the name of a key file must not have a comma: ${bad}`);
+  const [place = '', search] = cacheUrl(text).split(/\?(.*)/s);
+  const params = new URLSearchParams(search ?? '');
+  params.set('secret-keys', [params.get('secret-keys') ?? '', ...keys].filter((key) => key !== '').join(','));
+  return `${place}?${params.toString()}`;
+}
+
+async function secretRules(
+  source: Store,
+  cache: CacheStore,
+  { allowSecret = [], secretPatterns = [] }: PushOptions,
+  ownKeyFiles: readonly string[],
+): Promise<SecretRules> {
+  const more = await Promise.all(secretPatterns.map(async (file) => parsePatterns(await readText(file), file)));
+  const allowed = allowSecret.map((text) => {
+    const { path, inner } = resolveInStore(source.storeDir, text);
+    return inner === '' ? path : `${path}/${inner}`;
+  });
+  const own = await Promise.all(ownKeyFiles.map(keyName));
+  const ownKeys = [...cache.params.secretKeys.map((key) => key.name), ...own.filter((name) => name !== undefined)];
+  return { patterns: [...knownSecrets, ...more.flat()], allowed: new Set(allowed), ownKeys: new Set(ownKeys) };
+}
+
+/** Of a key that only others may read there is no name, and what it signed is no less trusted for that. */
+async function keyName(file: string): Promise<string | undefined> {
+  try {
+    return parseSecretKey(await readFile(file, 'utf8')).name;
+  } catch {
+    return undefined;
+  }
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw ioError('read the patterns', file, error);
+  }
+}
+
+interface Run {
+  readonly dryRun: boolean;
+  /** From the source, as stored there. */
+  readonly bytesRead: number;
+  readonly seconds: number;
+}
+
+function pushLines(result: PushResult, source: Store, { dryRun, bytesRead, seconds }: Run): string[] {
+  const { plan, outcomes, bytes, generation, secrets } = result;
+  const found = secrets.map((secret) => `  secret: ${describeSecret(source.storeDir, secret)}`);
+  if (dryRun) return found;
+  const added = outcomes.filter((o) => o.status === 'added').length;
+  const signed = plan.toSign.length > 0 ? `, signatures added to ${plan.toSign.length}` : '';
+  const what =
+    added === 0
+      ? `nothing to push: all ${count(plan.total, 'path')} are there${signed}`
+      : `pushed ${count(added, 'path')} in ${seconds.toFixed(1)} s: ${formatBytes(bytesRead)} read, ${formatBytes(bytes)} written${signed}`;
+  return [what, ...(generation ? [`generation ${generation.generation} of ${generation.name}`] : [])];
+}
+
+function pushJson(
+  result: PushResult,
+  { storeDir }: Store,
+  { dryRun, bytesRead, seconds }: Run,
+): Record<string, unknown> {
+  const full = (path: StorePath): string => printStorePath(storeDir, path);
+  const { plan, findings, outcomes, bytes, generation, secrets } = result;
+  return {
+    dryRun,
+    plan: {
+      total: plan.total,
+      valid: plan.valid,
+      missing: plan.missing.map((i) => ({ path: full(i.path), narSize: i.narSize, fileSize: i.file?.size })),
+      upstream: plan.elsewhere.map(full),
+      signaturesToAdd: plan.toSign.map((s) => ({ path: full(s.info.path), signatures: s.signatures })),
+      differs: plan.differs.map((r) => ({ ...r, path: full(r.path) })),
+      narSize: plan.narSize,
+    },
+    preflight: findings,
+    secrets: secrets.map((secret) => ({ ...secret, path: full(secret.path) })),
+    pushed: outcomes.filter((o) => o.status === 'added').map((o) => ({ path: full(o.path), bytes: o.bytes })),
+    bytes,
+    bytesRead,
+    seconds: Math.round(seconds * 1000) / 1000,
+    name: generation?.name,
+    generation: generation?.generation,
+  };
+}

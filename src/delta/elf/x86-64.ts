@@ -13,7 +13,7 @@ import type { Shapes } from './x86-64-shapes.ts';
 const made: { moved?: Shapes; fixed?: Shapes } = {};
 
 /** Room for the fields of so many bytes is made at once: no instruction has more fields than bytes. */
-const stretch = 1 << 14;
+const stretch = 1 << 12;
 /** Distances within an image up to this size fit into 32 bits, whatever an instruction holds. */
 const widest = 2 ** 30;
 
@@ -33,38 +33,66 @@ export function sweepCode(part: CodePart, image: ElfImage, list: FieldList, mark
   if (list.section.role === 'code' && image.addressEnd - image.low < widest) {
     // Before the first few bytes there is no place for a field.
     while (at < longest && at < safe) at = reader.read(at);
-    at = sweepShapes(part, at, image, list, marks, reader);
+    const sweep = new ShapeSweep(part, image, list, marks, reader);
+    while (at < safe) at = sweep.read(at, Math.min(at + stretch, safe));
   }
   while (at < (isLast ? bytes.length : safe)) at = reader.read(at);
   // An instruction that is cut off counts as whole.
   return isLast ? list.section.size - origin : at;
 }
 
-/** Every instruction is taken for one with a field: whether there is one is hard to foresee, so only the row count knows. */
-function sweepShapes(
-  { bytes, at: origin }: CodePart,
-  from: number,
-  image: ElfImage,
-  list: FieldList,
-  marks: Marks,
-  reader: InstructionReader,
-): number {
-  const { low, addressEnd, codeLow, codeEnd } = image;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const plain = image.fixed && low >= fixedLow;
-  const { leads, shapes } = plain ? (made.fixed ??= makeShapes(true)) : (made.moved ??= makeShapes(false));
-  const [anyLast, codeFirst, codeLast] = [addressEnd - 1 - low, codeLow - low, codeEnd - 1 - low];
-  const first = Int32Array.of(1, codeFirst, 0, 0, 0, 0, 0);
-  const last = Int32Array.of(0, codeLast, anyLast, anyLast, anyLast, anyLast, anyLast);
-  const place = list.section.offset + origin;
-  const shift = list.section.address + origin - low;
-  const safe = bytes.length - longest;
-  let at = from;
-  while (at < safe) {
+/** Reads instructions by their shapes. */
+class ShapeSweep {
+  readonly #view: DataView;
+  readonly #list: FieldList;
+  readonly #marks: Marks;
+  readonly #reader: InstructionReader;
+  readonly #shapes: Shapes;
+  readonly #low: number;
+  /** File offset of the first byte. */
+  readonly #place: number;
+  /** Its distance from the lowest address. */
+  readonly #shift: number;
+  /** By class: the lowest and highest distance from the lowest address that a target may have. */
+  readonly #first: Int32Array;
+  readonly #last: Int32Array;
+
+  constructor(
+    { bytes, at }: CodePart,
+    { low, addressEnd, codeLow, codeEnd, fixed }: ElfImage,
+    list: FieldList,
+    marks: Marks,
+    reader: InstructionReader,
+  ) {
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#list = list;
+    this.#marks = marks;
+    this.#reader = reader;
+    this.#shapes = fixed && low >= fixedLow ? (made.fixed ??= makeShapes(true)) : (made.moved ??= makeShapes(false));
+    this.#low = low;
+    this.#place = list.section.offset + at;
+    this.#shift = list.section.address + at - low;
+    const last = addressEnd - 1 - low;
+    this.#first = Int32Array.of(1, codeLow - low, 0, 0, 0, 0, 0);
+    this.#last = Int32Array.of(0, codeEnd - 1 - low, last, last, last, last, last);
+  }
+
+  /**
+   * Reads the instructions that begin before `stop`, which must be within a stretch; where the next one begins. Each is taken
+   * for one with a field, only the number of rows knows better: branches that no processor foresees cost more.
+   */
+  read(from: number, stop: number): number {
+    const list = this.#list;
     list.reserve(stretch + longest);
     const { offset, kind } = list;
+    const { leads, shapes } = this.#shapes;
+    const view = this.#view;
+    const first = this.#first;
+    const last = this.#last;
+    const place = this.#place;
+    const shift = this.#shift;
     let row = list.count;
-    const stop = Math.min(at + stretch, safe);
+    let at = from;
     while (at < stop) {
       const word = view.getInt32(at);
       const lead = leads[word >>> 16]!;
@@ -78,16 +106,16 @@ function sweepShapes(
         offset[row] = field + place;
         kind[row] = kindOf[what]!;
         row += 1 ^ (((target - first[what]!) | (last[what]! - target)) >>> 31);
-        if (what === classes.address) marks.add(target + low);
+        if (what === classes.address) this.#marks.add(target + this.#low);
         at = end;
-      } else if (what === classes.scaled) at = (bytes[opcode + 2]! & 7) === 5 ? end + 4 : end;
+      } else if (what === classes.scaled) at = (view.getUint8(opcode + 2) & 7) === 5 ? end + 4 : end;
       else {
         list.count = row;
-        at = reader.read(at);
+        at = this.#reader.read(at);
         row = list.count;
       }
     }
     list.count = row;
+    return at;
   }
-  return at;
 }

@@ -5,6 +5,7 @@ import { baseOf, rowAt } from '../elf/field-list.ts';
 import type { FieldPart, Fields } from '../elf/field-list.ts';
 import { anchors, type ElfImage } from '../elf/image.ts';
 import { kinds, putField, readTarget, widthOf } from '../elf/kinds.ts';
+import { pseudoBase } from '../elf/segments.ts';
 import { Learned } from './learned.ts';
 import { Nearest } from './nearest.ts';
 import { RunMap, stretchOf } from './run-map.ts';
@@ -20,8 +21,9 @@ export interface Guide {
   mend(bytes: Uint8Array, at: number, kind: number, place: number, base: number, guess: number): number;
 }
 
-/** By kind, of those that count from an instruction's end: how far it is from the field's begin. */
-const behind = Uint8Array.of(0, 4, 5, 6, 8);
+/** By kind, of those that count from the end of an instruction or from themselves: how far behind the field's begin. */
+const behind = Uint8Array.of(0, 4, 5, 6, 8, 0);
+const two32 = 2 ** 32;
 
 export class Predictor {
   readonly #old: ElfImage;
@@ -89,7 +91,7 @@ export class Predictor {
         freshShift = stretch.shift + start;
         stretchEnd = stretch.end;
       }
-      if (which <= kinds.relative4) {
+      if (which <= kinds.relativeSelf) {
         const size = behind[which]!;
         const target = from + oldShift + size + view.getInt32(at, true);
         const guess = this.#targetOf(target);
@@ -99,6 +101,18 @@ export class Predictor {
         if (this.#isOutside || mended !== guess) this.#learn(target, mended, guess);
         const value = mended - at - freshShift - size;
         if (value >= -0x80000000 && value < 0x80000000) view.setInt32(at, value, true);
+      } else if (which === kinds.absolute64 || which === kinds.word) {
+        if (from + 8 > end) break;
+        const target = view.getUint32(at, true) + view.getUint32(at + 4, true) * two32;
+        const guess = this.#targetOf(target);
+        let mended = guess;
+        if (guide.right > 0) guide.right--;
+        else mended = guide.mend(bytes, at, which, at + freshShift, 0, guess);
+        if (this.#isOutside || mended !== guess) this.#learn(target, mended, guess);
+        if (mended >= 0 && mended < pseudoBase) {
+          view.setInt32(at, mended, true);
+          view.setInt32(at + 4, mended / two32, true);
+        }
       } else {
         if (from + widthOf(which) > end) break;
         this.#predictOther(fields, i, bytes, at, at + freshShift, guide);

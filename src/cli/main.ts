@@ -31,6 +31,7 @@ const commands: Readonly<Record<string, Entry>> = {
   missing: { summary: 'list what a cache lacks', load: () => import('./commands/missing.ts') },
   doctor: { summary: 'tell what works with a store and what does not', load: () => import('./commands/doctor.ts') },
   realise: { summary: 'build derivations on another machine', load: () => import('./commands/realise.ts') },
+  delta: { summary: 'show what a path or closure costs as a delta', load: () => import('./commands/delta.ts') },
   stdio: {
     summary: 'speak for a store with a narrow on another machine',
     load: () => import('./commands/stdio.ts'),

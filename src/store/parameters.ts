@@ -25,7 +25,7 @@ const known: Readonly<Record<StoreUrl['scheme'], readonly string[]>> = {
   http: [...cache, ...retries],
   https: [...cache, ...retries],
   bundle: ['base'],
-  ssh: [...ssh, 'narrow'],
+  ssh: [...ssh, 'narrow', 'delta-level'],
   'ssh-ng': ssh,
 };
 

@@ -17,6 +17,7 @@ import { copyClosure } from '../../transfer/copy.ts';
 import type { CopyResult } from '../../transfer/copy.ts';
 import { derivationRoots } from '../../transfer/derivation-closure.ts';
 import type { Plan } from '../../transfer/plan.ts';
+import { bootstrapped } from '../bootstrap.ts';
 import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
 import { pathArguments, repeat, resolvePaths, trustOptions } from '../options.ts';
@@ -35,6 +36,7 @@ interface CopyOptions extends TrustOptions {
   readonly substituteOnDestination?: boolean;
   readonly relay?: boolean;
   readonly forwardAgent?: boolean;
+  readonly bootstrap?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
   readonly outLink?: string;
@@ -61,6 +63,10 @@ export function define(command: Command, context: Context): void {
     )
     .option('--relay', 'between two other machines: copy through here, and do not connect them to each other')
     .option('--forward-agent', 'between two other machines: lend the one that starts the copy your ssh agent')
+    .option(
+      '--bootstrap',
+      'first copy this narrow itself to the ssh:// host, for deltas; not kept there from being collected',
+    )
     .option('--dry-run', 'show the plan and stop')
     .option(
       '--out-link <link>',
@@ -81,9 +87,10 @@ Examples:
   narrow copy --from ssh://pi1 --to ssh://pi2 /nix/store/…-system
   narrow copy --from file:///media/usb --profile /nix/var/nix/profiles/system /nix/store/…-system`;
 
-async function runCopy(given: readonly string[], options: CopyOptions, context: Context): Promise<void> {
-  expectTwoPlaces(options);
-  const open = openContext(context, options);
+async function runCopy(given: readonly string[], asked: CopyOptions, context: Context): Promise<void> {
+  expectTwoPlaces(asked);
+  const open = openContext(context, asked);
+  const options = await bootstrapped(asked, open, context);
   const progress = startProgress(context);
   progress.event({ type: 'phase', text: 'opening source and destination' });
   await using stack = new AsyncDisposableStack();

@@ -2,6 +2,7 @@
 
 import { columnCount as codecColumns, encodeFile } from './codec/file.ts';
 import type { Level } from './codec/file.ts';
+import { windowSize } from './codec/layout.ts';
 import type { BaseFile } from './candidates.ts';
 import { ColumnWriter } from './columns.ts';
 import { estimate, estimateColumns } from './estimate.ts';
@@ -155,7 +156,7 @@ export class FileEncoder {
     work.next();
     if (out.size > windowLimit) return undefined;
     const first = out.take();
-    const windows = Math.max(1, file.size / (16 * 1024 * 1024));
+    const windows = Math.max(1, file.size / windowSize);
     return { from, opened, cost: estimateColumns(first) * windows, first, work, out };
   }
 

@@ -6,6 +6,7 @@ import { memoryTree } from '../../src/format/nar/memory-tree.ts';
 import type { MemoryNode } from '../../src/format/nar/memory-tree.ts';
 import type { SyncFileTree } from '../../src/format/nar/tree.ts';
 import { gzipSync } from 'node:zlib';
+import type { ByteString } from '../../src/bytes/byte-string.ts';
 import { collect } from '../../src/bytes/source.ts';
 import { packingTools } from '../../src/delta/recompress/member.ts';
 import { decodeDelta } from '../../src/delta/stream.ts';
@@ -205,5 +206,38 @@ describe('the delta stream', () => {
       assert.ok(!(Buffer.isBuffer(results[0]!.nar) && results[0]!.nar.equals(nar)));
       assert.deepEqual(results[1]!.nar, nar);
     }
+  });
+
+  it('is what docs/formats/delta.md says, byte for byte', async () => {
+    const link = (target: string): MemoryNode => ({ type: 'symlink', target: target as ByteString });
+    const kept = { f: file('33'), g: file('4') };
+    const base = memoryTree(directory({ a: file('1'), gone: file('2'), l: link('x/1/y'), d: directory(kept) }));
+    const fresh = memoryTree(
+      directory({ a: file('1'), b: file('33'), l: link('x/22/y'), d: directory({ ...kept, n: file('') }) }),
+    );
+    const stream = [
+      '6e727764656c7401', // name and version
+      '3e', // length of the batch
+      'ff1f', // mask: columns 0 to 11
+      '080828200c1c10100c040804', // their sizes, all as they are
+      '00', // no contents
+      '0001', // units: one path the same, one path complete
+      'ff03', // the second uses columns 3 to 11
+      '00080307040403010201', // fresh contents, then bytes of each of these
+      '0204020400010300', // enter the root, add b, enter d, add n, end, gone, change l, end
+      '130302', // a moved file, a fresh one, a link
+      '00010002000000', // kept before each action, where children are left
+      '00000202', // shared with names, and with the target
+      '62006e00', // b, n
+      '323200', // 22
+      '00', // size of n
+      '0100', // beside the first base; a reference to it
+      '06', // to its entry 3
+      '00', // the end
+    ];
+    const items = [base, fresh].map((tree, i) => ({ name: `${i}`, fresh: tree, bases: [base] }));
+    assert.equal((await encoded(items)).toString('hex'), stream.join(''));
+    const results = await received(Buffer.from(stream.join(''), 'hex'), await targetsOf(items));
+    assert.deepEqual(results[1]!.nar, await narOf(fresh));
   });
 });

@@ -42,6 +42,8 @@ async function openParsed(url: StoreUrl, context: OpenContext, mode: OpenMode): 
       return (await import('./narrow/open.ts')).openHost(url.place, url.params, context);
     case 'ssh-ng':
       return (await import('./ssh-ng.ts')).openSshNgStore(url.place, url.params, context);
+    case 'sftp':
+      return (await import('./sftp.ts')).openSftpCache(url.place, url.params, context, mode);
     case 'bundle':
       return (await import('./bundle/open.ts')).openBundleStore(url.place, url.params, context, openStore);
     case 'auto':

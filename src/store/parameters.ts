@@ -14,7 +14,8 @@ const cache = [
   'write-nar-listing',
   'index-debug-info',
 ];
-const ssh = ['ssh-key', 'base64-ssh-public-host-key', 'compress', 'max-connections', 'remote-store', 'remote-program'];
+const login = ['ssh-key', 'base64-ssh-public-host-key', 'compress'];
+const ssh = [...login, 'max-connections', 'remote-store', 'remote-program'];
 
 /** What each kind of store reads. */
 const known: Readonly<Record<StoreUrl['scheme'], readonly string[]>> = {
@@ -27,6 +28,7 @@ const known: Readonly<Record<StoreUrl['scheme'], readonly string[]>> = {
   bundle: ['base'],
   ssh: [...ssh, 'narrow', 'delta-level'],
   'ssh-ng': ssh,
+  sftp: [...cache, ...login, 'remote-program', 'fsync'],
 };
 
 /** A warning for each parameter that has no meaning for this kind of store. */

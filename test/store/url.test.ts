@@ -30,7 +30,6 @@ const bad: [string, string][] = [
   ['file://', 'usage'],
   ['https://', 'usage'],
   ['gopher://x', 'usage'],
-  ['sftp://host/dir', 'unsupported'],
   ['s3://bucket', 'unsupported'],
 ];
 for (const [text, code] of bad) {

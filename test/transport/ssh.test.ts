@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { collect } from '../../src/bytes/source.ts';
+import type { NarrowError } from '../../src/errors.ts';
 import { SshHostConnection } from '../../src/transport/ssh.ts';
 import { tempDir } from '../lab/temp.ts';
 
@@ -84,5 +85,19 @@ test('a machine without ssh is told so', async () => {
   await assert.rejects(collect(child.input), {
     code: 'unavailable',
     message: /cannot run ssh: there is no such program/,
+  });
+});
+
+test('a subsystem is asked for by its name, and its absence is told', async () => {
+  const { env, dir } = fakeSsh();
+  const script = 'printf "%s\\n" "$@" >&2; echo "subsystem request failed on channel 0" >&2; exit 255';
+  writeFileSync(join(dir, 'ssh'), `#!/bin/sh\n[ "$1" != -G ] || exit 0\n${script}\n`);
+  using connection = new SshHostConnection({ name: 'sftp://pi/x', place: 'pi', params: new URLSearchParams(), env });
+  await using child = connection.startSubsystem('sftp');
+  await assert.rejects(collect(child.input), (error: NarrowError) => {
+    assert.equal(error.code, 'unsupported');
+    assert.equal(error.message, 'sshd on pi does not offer sftp to this user');
+    assert.match(String(error.data['stderr']), /\n-s\n--\npi\nsftp\n/);
+    return true;
   });
 });

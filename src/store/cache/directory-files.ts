@@ -10,8 +10,17 @@ import { AtomicFile, removeStale, writeAtomically } from '../../fs/atomic-file.t
 import { freeSpace, writeObstacle } from '../../fs/space.ts';
 import type { StoreFacts } from '../facts.ts';
 import { listDirectory } from './directory-listing.ts';
-import type { CacheFiles, FileOptions, FileStat, ListedCacheFile, OpenFile, OpenFileOptions, StagedFile } from './files.ts';
+import type {
+  CacheFiles,
+  FileOptions,
+  FileStat,
+  ListedCacheFile,
+  OpenFile,
+  OpenFileOptions,
+  StagedFile,
+} from './files.ts';
 import { referenceOf } from './files.ts';
+import { isElsewhere, namesOfReference } from './reference-names.ts';
 
 /** Reads of whole NARs: few calls, and a buffer that is used again. */
 const readSize = 512 * 1024;
@@ -44,7 +53,7 @@ export class DirectoryFiles implements CacheFiles {
   }
 
   async open(reference: string, options: OpenFileOptions = {}): Promise<OpenFile | undefined> {
-    if (isHttp(reference)) return this.#openElsewhere(reference, options);
+    if (isElsewhere(reference)) return this.#openElsewhere(reference, options);
     const path = this.#pathOf(reference);
     const found = await absentOr(stat(path), 'look at', path);
     if (!found) return undefined;
@@ -55,7 +64,7 @@ export class DirectoryFiles implements CacheFiles {
   }
 
   async stat(reference: string): Promise<FileStat | undefined> {
-    if (isHttp(reference)) return { size: undefined };
+    if (isElsewhere(reference)) return { size: undefined };
     const path = this.#pathOf(reference);
     const found = await absentOr(stat(path), 'look at', path);
     return found && { size: found.size, modified: found.mtimeMs };
@@ -127,34 +136,7 @@ export class DirectoryFiles implements CacheFiles {
 
   /** The path a reference means, which stays below the root whatever a narinfo says. Throws `format`. */
   #pathOf(reference: string): string {
-    const bare = reference.replace(/[?#].*$/s, '');
-    const fail = (why: string): NarrowError =>
-      formatError(
-        'bad URL of a file in a cache',
-        { source: this.url },
-        { got: `'${reference.slice(0, 200)}', ${why}` },
-      );
-    if (/^[a-z][a-z0-9+.-]*:/i.test(bare)) throw fail('and only http and https are followed');
-    if (bare.startsWith('/')) throw fail('which is not relative to the cache');
-    const names = decode(bare)
-      ?.split('/')
-      .filter((name) => name !== '' && name !== '.');
-    if (!names || names.length === 0) throw fail('which names no file');
-    if (names.includes('..')) throw fail('which leads out of the cache');
-    if (names.some((name) => name.includes('\0'))) throw fail('which has a NUL in it');
-    return join(this.#root, ...names);
-  }
-}
-
-function isHttp(reference: string): boolean {
-  return /^https?:\/\//i.test(reference);
-}
-
-function decode(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
+    return join(this.#root, ...namesOfReference(reference, this.url));
   }
 }
 

@@ -79,7 +79,7 @@ export class MendReader implements Guide {
   }
 
   #next(): void {
-    this.right = this.#left-- > 0 ? Math.min(many - 1, this.#input.varint(column.fieldSkip)) : many;
+    this.right = this.#left-- > 0 ? Math.min(many, this.#input.varint(column.fieldSkip)) | 0 : many;
   }
 
   /** Throws where mends are left that no field took. */

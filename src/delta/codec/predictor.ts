@@ -35,7 +35,11 @@ export class Predictor {
   readonly #nearest: Nearest;
   /** Whether the last question was for a target without bytes that nothing was learned of. */
   #isOutside = false;
-  /** Of the old stretch where the last target was: its addresses, and how far before them its bytes are. */
+  /** Of each old stretch its addresses, and what gives their offsets. */
+  readonly #lows: Float64Array;
+  readonly #highs: Float64Array;
+  readonly #toOffsets: Float64Array;
+  /** The stretch where the last target was. */
   #low = 0;
   #high = 0;
   #toOffset = 0;
@@ -49,6 +53,9 @@ export class Predictor {
     this.#fields = fields;
     this.#map = new RunMap(runs, start, old.size, freshImage);
     this.#nearest = new Nearest(oldImage.bytesEnd, oldImage.addressEnd);
+    this.#lows = Float64Array.from(oldImage.stretches, ({ begin, shift }) => begin + shift);
+    this.#highs = Float64Array.from(oldImage.stretches, ({ end, shift }) => end + shift);
+    this.#toOffsets = Float64Array.from(oldImage.stretches, ({ shift }) => -shift);
     const pairs = anchors(oldImage, freshImage);
     const known = new Map<number, number>();
     for (let i = 0; i < pairs.length; i += 2) {
@@ -82,6 +89,7 @@ export class Predictor {
     const oldShift = section.address - section.offset;
     let freshShift = 0;
     let stretchEnd = 0;
+    let right = guide.right | 0;
     for (let i = rowAt(fields, part.old); i < count && offset[i]! + 4 <= end; i++) {
       const from = offset[i]!;
       const which = kind[i]!;
@@ -96,8 +104,11 @@ export class Predictor {
         const target = from + oldShift + size + view.getInt32(at, true);
         const guess = this.#targetOf(target);
         let mended = guess;
-        if (guide.right > 0) guide.right--;
-        else mended = guide.mend(bytes, at, which, at + freshShift, 0, guess);
+        if (right > 0) right--;
+        else {
+          mended = guide.mend(bytes, at, which, at + freshShift, 0, guess);
+          right = guide.right | 0;
+        }
         if (this.#isOutside || mended !== guess) this.#learn(target, mended, guess);
         const value = mended - at - freshShift - size;
         if (value >= -0x80000000 && value < 0x80000000) view.setInt32(at, value, true);
@@ -106,8 +117,11 @@ export class Predictor {
         const target = view.getUint32(at, true) + view.getUint32(at + 4, true) * two32;
         const guess = this.#targetOf(target);
         let mended = guess;
-        if (guide.right > 0) guide.right--;
-        else mended = guide.mend(bytes, at, which, at + freshShift, 0, guess);
+        if (right > 0) right--;
+        else {
+          mended = guide.mend(bytes, at, which, at + freshShift, 0, guess);
+          right = guide.right | 0;
+        }
         if (this.#isOutside || mended !== guess) this.#learn(target, mended, guess);
         if (mended >= 0 && mended < pseudoBase) {
           view.setInt32(at, mended, true);
@@ -115,9 +129,12 @@ export class Predictor {
         }
       } else {
         if (from + widthOf(which) > end) break;
+        guide.right = right;
         this.#predictOther(fields, i, bytes, at, at + freshShift, guide);
+        right = guide.right | 0;
       }
     }
+    guide.right = right;
   }
 
   #predictOther(fields: FieldPart, row: number, bytes: Buffer, at: number, place: number, guide: Guide): void {
@@ -157,11 +174,13 @@ export class Predictor {
 
   /** Goes to the stretch of an address; false where there is none. */
   #enter(old: number): boolean {
-    for (const { begin, end, shift } of this.#old.stretches) {
-      if (old < begin + shift || old >= end + shift) continue;
-      this.#low = begin + shift;
-      this.#high = end + shift;
-      this.#toOffset = -shift;
+    const lows = this.#lows;
+    const highs = this.#highs;
+    for (let i = 0; i < lows.length; i++) {
+      if (old < lows[i]! || old >= highs[i]!) continue;
+      this.#low = lows[i]!;
+      this.#high = highs[i]!;
+      this.#toOffset = this.#toOffsets[i]!;
       return true;
     }
     return false;

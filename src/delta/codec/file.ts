@@ -6,6 +6,7 @@ import type { RandomBytes } from '../random-bytes.ts';
 import { decodeDump, encodeDump, openDumps } from './dumped.ts';
 import { decodeExecutable, encodeExecutable, openExecutables } from './executable.ts';
 import { decodeExpanded, encodeExpanded, openExpanded } from './expanded.ts';
+import { encodeInPlace, isAlike } from './in-place.ts';
 import { type CodecOptions, column, type Level, mode } from './layout.ts';
 import { decodePlain, encodePlain } from './plain.ts';
 
@@ -22,6 +23,11 @@ export function* encodeFile(
   out: ColumnWriter,
   options: CodecOptions = {},
 ): Generator<void, void> {
+  if (isAlike(old, fresh)) {
+    out.varint(column.head, mode.plain);
+    yield* encodeInPlace(old, fresh, out, options);
+    return;
+  }
   const executables = openExecutables(old, fresh);
   const expanded = executables === undefined ? openExpanded(old, fresh) : undefined;
   const dumps = executables === undefined && expanded === undefined ? openDumps(old, fresh) : undefined;

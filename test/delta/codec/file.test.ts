@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { columnCount, encodeFile } from '../../../src/delta/codec/file.ts';
 import type { Level } from '../../../src/delta/codec/file.ts';
+import { column, mode } from '../../../src/delta/codec/layout.ts';
 import { ColumnWriter } from '../../../src/delta/columns.ts';
 import type { RandomBytes } from '../../../src/delta/random-bytes.ts';
 import { edited, words } from './arbitrary.ts';
@@ -66,7 +68,7 @@ test('tables of alike entries are aligned entry by entry', () => {
   const fresh = [...table.slice(0, 700), entry(5000), ...table.slice(700, 1500), ...table.slice(1502)];
   const { bytes, size } = throughCodec(Buffer.concat(table), Buffer.concat(fresh));
   assert.ok(bytes.equals(Buffer.concat(fresh)));
-  assert.ok(size < 80, `${size} bytes`);
+  assert.ok(size < 100, `${size} bytes`);
 });
 
 test('no more of a big file is asked for at once than a window, and what is far away is found', () => {
@@ -91,4 +93,16 @@ test('no more of a big file is asked for at once than a window, and what is far 
   for (const _ of encodeFile(computed(0), computed(size / 8), 'fast', out, options));
   assert.ok(out.size < 200, `${out.size} bytes`);
   assert.ok(Math.max(...asked) <= 8 << 20);
+});
+
+test('a file whose bytes differ here and there is not searched', () => {
+  // The same program with another build id: no address changes, so nothing need be found in it.
+  const old = readFileSync('/bin/bash');
+  const fresh = Buffer.from(old);
+  noise(20, 7).copy(fresh, 900);
+  fresh[old.length - 1]! ^= 255;
+  const { bytes, size, batches } = throughCodec(old, fresh, { window: 300_000 });
+  assert.ok(bytes.equals(fresh));
+  assert.ok(size < 100, `${size} bytes`);
+  assert.equal(batches[0]![column.head]![0], mode.plain);
 });

@@ -45,19 +45,23 @@ const catalogue = Buffer.from(
    00006100620063006400`.replaceAll(/\s/gu, ''),
   'hex',
 );
-const stream = new BitWriter();
-stream.fixed(0xdec04342, 32);
-stream.block(8, 2, 3, () => {
-  for (let i = 0; i < 40; i++) stream.record(3, i, [BigInt(i) ** 9n, 5n]);
-});
-const bits = stream.bytes();
+
+function bitcode(records: number): Buffer {
+  const stream = new BitWriter();
+  stream.fixed(0xdec04342, 32);
+  stream.block(8, 2, 3, () => {
+    for (let i = 0; i < records; i++) stream.record(3, i, [BigInt(i) ** 9n, 5n]);
+  });
+  return stream.bytes();
+}
+
 const cat = readFileSync('/bin/cat');
 const seeds: readonly Seed[] = [
   seed(noise(5000, 1), changed(noise(5000, 1))),
   seed(cat, changed(cat)),
   seed(pointers(0), pointers(64)),
-  seed(catalogue, Buffer.from(catalogue)),
-  seed(bits, bits),
+  seed(catalogue, Buffer.concat([catalogue, Buffer.from('end\0')])),
+  seed(bitcode(40), bitcode(41)),
 ];
 
 /** Decodes; says whether it was refused. Anything but a format error is thrown. */

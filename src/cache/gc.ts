@@ -7,13 +7,14 @@ import { hashPart } from '../model/store-path.ts';
 import { parseRealisation, parseRealisationFileName, realisationDirs } from '../format/realisation-json.ts';
 import { Claim, isLive, readClaim } from '../store/cache/claim.ts';
 import { mediaTypes } from '../store/cache/files.ts';
-import { collectorMark, collectorSilence } from '../store/cache/leases.ts';
+import { collectorMark, collectorSilence, leaseDirectory } from '../store/cache/leases.ts';
 import { forEachAtOnce } from '../store/cache/slots.ts';
 import { survey } from './gc-survey.ts';
 import type { GcRequest, Survey } from './gc-survey.ts';
 import { formatIndex } from './index-file.ts';
 import { narReference, narinfoPart, readRow } from './inventory.ts';
 import { indexName } from './layout.ts';
+import { cannotList } from './roots.ts';
 
 const maxSmall = 1 << 20;
 
@@ -32,6 +33,7 @@ export async function planGc(request: GcRequest): Promise<GcResult> {
 /** Removes what goes. Throws `unavailable` while another collector runs. */
 export async function runGc(request: GcRequest): Promise<GcResult> {
   const { files } = request.store;
+  if (!files.list(leaseDirectory, request)) throw cannotList(files.url);
   await using mark = await takeMark(request);
   const now = (await files.stat(mark.reference, request))?.modified ?? Date.now();
   const found = await survey(request, now);

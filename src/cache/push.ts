@@ -86,7 +86,9 @@ async function findSecrets(
   const found: FoundSecret[] = [];
   const made = missing.filter((info) => {
     const names = trustedKeys.validSignatures(source.storeDir, info).map((text) => text.slice(0, text.indexOf(':')));
-    return !allowed.has(info.path) && names.every((name) => ownKeys.has(name));
+    // what lies in a cache has left already
+    const isOwn = (name: string): boolean => !source.abilities.encodings && ownKeys.has(name);
+    return !allowed.has(info.path) && names.every(isOwn);
   });
   for (const [index, info] of made.entries()) {
     onEvent?.({ type: 'phase', text: `looking for secrets, path ${index + 1} of ${made.length}` });

@@ -1,7 +1,7 @@
 // docs/json.md: the members of every JSON value that commands print, and their types.
 
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { closure, keyPair } from '../lab/closures.ts';
@@ -70,6 +70,104 @@ async function copied(status: number, ...args: string[]): Promise<unknown> {
   }
   return rest;
 }
+
+test('push, and what is said of a cache', async () => {
+  const kept = join(tempDir('json-cache'), 'kept');
+  const made = {
+    url: 'string',
+    secretFile: 'string',
+    publicKey: 'string',
+    nixConf: ['string'],
+    nixos: ['string'],
+    nginx: ['string'],
+    nixosServer: ['string'],
+  };
+  assert.deepEqual(await shape(0, 'cache', 'init', kept, '--key', key.secretFile, '--url', 'http://cache.home'), made);
+  const pushed = (await shape(0, 'push', kept, '--from', root, '--key', key.secretFile, '--name', 'n', top)) as object;
+  assert.deepEqual(
+    { ...pushed, preflight: [] },
+    {
+      dryRun: 'boolean',
+      plan: {
+        total: 'number',
+        valid: 'number',
+        missing: sized,
+        upstream: [],
+        signaturesToAdd: [],
+        differs: [],
+        narSize: 'number',
+      },
+      preflight: [],
+      secrets: [],
+      pushed: [{ path: 'string', bytes: 'number' }],
+      bytes: 'number',
+      bytesRead: 'number',
+      seconds: 'number',
+      name: 'string',
+      generation: 'number',
+    },
+  );
+  const record = { name: 'string', time: 'number', paths: ['string'] };
+  assert.deepEqual(await shape(0, 'cache', 'pin', kept, '--as', 'p', libc), {
+    pins: [{ name: 'string', paths: ['string'] }],
+  });
+  assert.deepEqual(await shape(0, 'cache', 'ls', kept), {
+    names: [
+      {
+        name: 'string',
+        generations: [{ generation: 'number', time: 'number', paths: ['string'], signatures: ['string'] }],
+      },
+    ],
+    pins: [record],
+    damaged: [],
+  });
+  assert.deepEqual(await shape(0, 'cache', 'info', kept), {
+    url: 'string',
+    storeDir: 'string',
+    priority: 'number',
+    paths: 'number',
+    size: 'number',
+    unnamed: 'number',
+    free: 'number',
+    upstreams: [],
+    names: [{ name: 'string', generation: 'number', time: 'number' }],
+    pins: 'number',
+    pushing: 'number',
+    collecting: 'boolean',
+    damaged: 'number',
+  });
+  const sizes = { paths: 'number', narSize: 'number', fileSize: 'number' };
+  assert.deepEqual(await shape(0, 'cache', 'stats', kept), {
+    ...sizes,
+    shared: 'number',
+    packages: [{ name: 'string', versions: 'number', ...sizes }],
+    months: [{ month: 'string', paths: 'number', fileSize: 'number' }],
+  });
+  rmSync(join(kept, `${libc.slice('/nix/store/'.length).slice(0, 32)}.narinfo`));
+  assert.deepEqual(await shape(3, 'cache', 'verify', kept), {
+    paths: 'number',
+    bytes: 'number',
+    problems: [{ kind: 'string', path: 'string', file: 'string', message: 'string' }],
+    leftovers: { files: 'number', bytes: 'number' },
+  });
+  await narrow(['push', kept, '--from', root, '--name', 'n', libc]);
+  assert.deepEqual(await shape(0, 'cache', 'gc', kept, '--keep-generations', '1', '--grace', '0s'), {
+    dryRun: 'boolean',
+    url: 'string',
+    paths: 'number',
+    size: 'number',
+    kept: { rooted: 'number', held: 'number', used: 'number' },
+    removed: [{ path: 'string', fileSize: 'number', lastUsed: 'number' }],
+    records: ['string'],
+    leftovers: [],
+    damaged: [],
+    running: 'number',
+    narsStay: 'boolean',
+    bytes: 'number',
+    files: 'number',
+  });
+  assert.deepEqual(await shape(0, 'cache', 'unpin', kept, 'p'), { unpinned: ['string'] });
+});
 
 test('copy, into a cache and out of it', async () => {
   const stored = [{ path: 'string', narSize: 'number', fileSize: 'number' }];

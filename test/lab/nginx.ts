@@ -13,6 +13,8 @@ export interface NginxOptions {
   readonly writable?: boolean | undefined;
   /** More lines of the server block. */
   readonly conf?: string | undefined;
+  /** A whole site for this port, in place of the server block. */
+  readonly site?: ((port: number) => string) | undefined;
 }
 
 export interface Nginx extends AsyncDisposable {
@@ -44,14 +46,16 @@ http {
   types { text/x-nix-narinfo narinfo; application/x-nix-nar nar; }
   sendfile on;
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${prefix}/${kind};`).join('\n  ')}
-  server {
+  ${options.site?.(port) ?? server(root, port, options)}
+}
+`;
+
+const server = (root: string, port: number, options: NginxOptions): string => `server {
     listen 127.0.0.1:${port};
     root ${root};
     ${options.writable === true ? 'dav_methods PUT DELETE; create_full_put_path on; client_max_body_size 0;' : ''}
     ${options.conf ?? ''}
-  }
-}
-`;
+  }`;
 
 const reachable = (port: number): Promise<boolean> =>
   new Promise((resolve) => {

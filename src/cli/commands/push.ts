@@ -17,6 +17,7 @@ import type { Store } from '../../store/store.ts';
 import { resolveInStore } from '../installable.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
+import { resolveNames } from '../name-roots.ts';
 import { pathArguments, repeat, resolvePaths } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { planLines, preflightLines } from '../output/plan.ts';
@@ -84,7 +85,8 @@ async function runPush(
   const cache = stack.use(await openCacheStore(withKeys(cacheText, options.key ?? []), open, 'write'));
   const upstreams: Store[] = [];
   for (const url of options.skipUpstream ?? []) upstreams.push(stack.use(await openStore(cacheUrl(url), open)));
-  const roots = await resolvePaths(source, given, options.stdin);
+  const names = { from: [options.from], checkSigs: true, dryRun, say: context.say };
+  const roots = await resolvePaths(source, await resolveNames(given, names, open), options.stdin);
   const secrets = await secretRules(source, cache, options, open.settings.list('secret-key-files') ?? []);
   const started = performance.now();
   let bytesRead = 0;

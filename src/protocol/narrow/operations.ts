@@ -64,6 +64,13 @@ export interface Ending {
   readonly error: NarrowError | undefined;
 }
 
+/** Columns, packed: of a million files or paths. */
+const packedLimit = 64 * 1024 * 1024;
+const packed: Codec<Uint8Array> = {
+  put: (out, value) => void out.string(value),
+  get: (input) => input.stringBytes(packedLimit),
+};
+
 const candidate: Codec<Candidate> = fields<Candidate>({ root: path, digest: blob, count: u64 });
 
 const offer: Codec<Offer> = fields<Offer>({
@@ -212,12 +219,12 @@ export interface NarrowTable {
 
 export const narrowOperations: NarrowTable = {
   offer: row(1, 'Offer', fields({ roots: pathSet }), offer),
-  describe: row(2, 'Describe', fields({ roots: pathSet }), blob),
+  describe: row(2, 'Describe', fields({ roots: pathSet }), packed),
   survey: row(
     3,
     'Survey',
-    fields({ bases: pathSet, checkSignatures: flag, infos: blob, signatures: blob, unknown: indices }),
-    fields({ standings: list(fields({ number: u64, standing })), sameSignatures: flag, digests: blob }),
+    fields({ bases: pathSet, checkSignatures: flag, infos: packed, signatures: blob, unknown: indices }),
+    fields({ standings: list(fields({ number: u64, standing })), sameSignatures: flag, digests: packed }),
   ),
   rebuild: row(
     4,
@@ -235,7 +242,7 @@ export const narrowOperations: NarrowTable = {
     10,
     'Closure',
     fields({ roots: pathSet, candidates: list(candidate), tools: list(text) }),
-    fields({ bases: pathSet, infos: blob }),
+    fields({ bases: pathSet, infos: packed }),
   ),
   estimate: row(11, 'Estimate', fields({ numbers: indices, level: workLevel }), u64),
   send: row(12, 'Send', fields({ numbers: indices, whole: indices, level: workLevel }), nothing, { answer: 'frames' }),

@@ -93,3 +93,26 @@ test('a place that is none is told by its name', async () => {
   );
   assert.match(await fails(lab, from('sftp://pi'), {}, 2), /names no directory on a host/);
 });
+
+test('pushed under a name, verified and collected: what looks after caches works over SFTP', async () => {
+  const rebuilt = await closure('rebuilt');
+  await using lab = await start({ pi: { nix: 'none' } }, basic);
+  const cache = 'sftp://pi/root/cache?compression=zstd';
+  const works = async (...args: string[]): Promise<void> => {
+    const { status, stderr } = await narrow(lab, args);
+    assert.equal(status, 0, stderr);
+  };
+  const signing = ['--key', '/root/key.sec', '--trusted-public-key', key.publicKey];
+  cpSync(key.secretFile, join(lab.root('work'), 'root/key.sec'));
+  await works('push', cache, ...signing, '--from', `local?root=${rebuilt.root}`, rebuilt.top);
+  await works('push', cache, ...signing, '--name', 'fnord', basic.top);
+  const dir = join(lab.root('pi'), 'root/cache');
+  const all = new Set([...basic.paths, ...rebuilt.paths]).size;
+  assert.equal(expectComplete(dir), all);
+  await works('cache', 'verify', cache, '--trusted-public-key', key.publicKey);
+  await works('cache', 'gc', cache, '--keep-generations', '1', '--grace', '0s');
+  assert.equal(expectComplete(dir), basic.paths.length);
+  assert.ok(basic.paths.length < all);
+  const back = ['--to', 'local?root=/root/back', '--trusted-public-key', key.publicKey, 'name:fnord'];
+  await works('copy', '--from', 'sftp://pi/root/cache', ...back);
+});

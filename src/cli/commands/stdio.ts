@@ -45,6 +45,8 @@ async function runStdio(options: StdioOptions, context: Context): Promise<void> 
   const { trustedKeys } = open;
   await using far = new FarContext({ store, destination, trustedKeys, signal: context.signal });
   await using client = standardStreams('the client');
+  // it may be waiting for a request
+  context.signal.addEventListener('abort', () => client.destroy(), { once: true });
   const greeting = { software: `narrow ${version()}`, storeDir: store.storeDir, features: [] };
   await serveNarrow(client, greeting, farSide(far));
 }

@@ -13,8 +13,17 @@ const patience = 96;
 const calm = 64;
 const block = 1024;
 
+/** Two files that are compared. */
+export interface Sides {
+  readonly old: Buffer;
+  readonly fresh: Buffer;
+  readonly oldView: DataView;
+  readonly freshView: DataView;
+}
+
 /** Bytes from `freshAt` and `oldAt` on, below `freshEnd`, that are worth one run. */
-export function extendForward(old: Buffer, oldAt: number, fresh: Buffer, freshAt: number, freshEnd: number): number {
+export function extendForward(sides: Sides, oldAt: number, freshAt: number, freshEnd: number): number {
+  const { old, fresh, oldView, freshView } = sides;
   const limit = Math.min(freshEnd - freshAt, old.length - oldAt);
   let sum = 0;
   let best = 0;
@@ -23,9 +32,13 @@ export function extendForward(old: Buffer, oldAt: number, fresh: Buffer, freshAt
   let i = 0;
   while (i < limit) {
     if (old[oldAt + i] === fresh[freshAt + i]) {
-      i++;
-      sum += gain;
-      equal++;
+      const start = i++;
+      while (i + 4 <= limit && oldView.getInt32(oldAt + i, true) === freshView.getInt32(freshAt + i, true)) {
+        i += 4;
+        if (i - start >= calm) break;
+      }
+      sum += gain * (i - start);
+      equal += i - start;
       if (equal >= calm && i + block <= limit) {
         while (
           i + block <= limit &&

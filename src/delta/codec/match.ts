@@ -2,7 +2,7 @@
 // a run, extension that tolerates differing bytes makes it long; gaps that remain are searched again, with shorter seeds,
 // around the places where their neighbours lie.
 
-import { equalBytes, equalBytesBefore, extendBackward, extendForward, gain, loss } from './extend.ts';
+import { equalBytes, equalBytesBefore, extendBackward, extendForward, gain, loss, type Sides } from './extend.ts';
 import type { Level } from './layout.ts';
 import { realign } from './realign.ts';
 import { Runs } from './runs.ts';
@@ -22,14 +22,12 @@ export interface Effort {
 
 /** The effort that a level allows for old bytes of this size: the index takes at most about 100 MB. */
 export function effortOf(level: Level, size: number): Effort {
-  if (level === 'fast') return { seed: 16, step: size > 1 << 25 ? 16 : 8, tries: 2, gapSeed: 0 };
+  if (level === 'fast') return { seed: 16, step: size > 1 << 25 ? 32 : 8, tries: 2, gapSeed: 0 };
   return { seed: size > 1 << 25 ? 16 : 12, step: size > 1 << 25 ? 4 : 1, tries: 16, gapSeed: 8 };
 }
 
 /** A search of one range of fresh bytes in one range of old bytes. */
-interface Search {
-  readonly old: Buffer;
-  readonly fresh: Buffer;
+interface Search extends Sides {
   readonly index: SeedIndex;
   readonly tries: number;
   /** The sum of gains and losses that a run must reach. */
@@ -46,17 +44,16 @@ export function indexOf(old: Buffer, effort: Effort): SeedIndex {
 /** The runs of `fresh` that `old` gives; `expected` is where in the old bytes the first is likely to begin. */
 export function matchBytes(old: Buffer, index: SeedIndex, fresh: Buffer, effort: Effort, expected: number): Runs {
   const runs = new Runs();
-  searchRange({ old, fresh, index, tries: effort.tries, least: 32 }, 0, fresh.length, expected, runs);
+  const sides = { old, fresh, oldView: viewOf(old), freshView: viewOf(fresh) };
+  searchRange({ ...sides, index, tries: effort.tries, least: 32 }, 0, fresh.length, expected, runs);
   if (effort.gapSeed === 0) return runs;
-  const filled = fillGaps(old, fresh, runs, effort.gapSeed, expected);
+  const filled = fillGaps(sides, runs, effort.gapSeed, expected);
   return realign({ old, fresh, index, tries: effort.tries }, filled);
 }
 
 /** Adds the runs of fresh bytes from `start` to `end`; `shift` (old minus fresh place) is tried everywhere first. */
 function searchRange(search: Search, start: number, end: number, shift: number, runs: Runs): void {
-  const { old, fresh, index } = search;
-  const view = viewOf(fresh);
-  const oldView = viewOf(old);
+  const { old, fresh, index, freshView: view, oldView } = search;
   const last = end - index.length;
   let covered = start;
   let at = start;
@@ -67,13 +64,13 @@ function searchRange(search: Search, start: number, end: number, shift: number, 
       oldView.getInt32(place, true) === view.getInt32(at, true) &&
       oldView.getInt32(place + 4, true) === view.getInt32(at + 4, true);
     if (!straight) {
-      place = bestPlace(search, view, oldView, at, end, at + shift);
+      place = bestPlace(search, at, end, at + shift);
       if (place < 0) {
         at++;
         continue;
       }
     }
-    const forward = extendForward(old, place, fresh, at, end);
+    const forward = extendForward(search, place, at, end);
     const backward = extendBackward(old, place, fresh, at, covered);
     if (
       forward + backward < search.least / gain ||
@@ -98,15 +95,8 @@ function isWorth({ old, fresh, least }: Search, oldAt: number, freshAt: number, 
 }
 
 /** The place whose seed at `at` has the longest equal string around it; the one nearest to `expected` of equals. */
-function bestPlace(
-  search: Search,
-  view: DataView,
-  oldView: DataView,
-  at: number,
-  end: number,
-  expected: number,
-): number {
-  const { old, fresh, index } = search;
+function bestPlace(search: Search, at: number, end: number, expected: number): number {
+  const { old, fresh, index, freshView: view, oldView } = search;
   let best = -1;
   let bestLength = index.length - 1;
   let place = index.find(view, at);
@@ -149,9 +139,10 @@ function overlap({ old, fresh }: Search, runs: Runs, oldAt: number, freshAt: num
 }
 
 /** Searches the gaps between runs, each in the old bytes around its neighbours. */
-function fillGaps(old: Buffer, fresh: Buffer, runs: Runs, seed: number, expected: number): Runs {
+function fillGaps(sides: Sides, runs: Runs, seed: number, expected: number): Runs {
   const filled = new Runs();
-  const search: Search = { old, fresh, index: new SeedIndex(seed, 1), tries: 8, least: 20 };
+  const { old, fresh } = sides;
+  const search: Search = { ...sides, index: new SeedIndex(seed, 1), tries: 8, least: 20 };
   let covered = 0;
   let oldEnd = expected;
   for (let i = 0; i <= runs.count; i++) {

@@ -55,20 +55,28 @@ export function modulesDenied(layer: Layer): string[] {
   );
 }
 
-/** The rules as overrides of .oxlintrc.json, so that editors show them; layers.ts checks the same and draws. */
+/** Folders within folders that a layer may have. */
+const depths = [1, 2, 3, 4];
+
+/**
+ * The rules as overrides of .oxlintrc.json, so that editors show them; layers.ts checks the same and draws. One for each
+ * depth: src/cache and src/store/cache have the same name seen from different places.
+ */
 export function lintOverrides(): unknown[] {
-  return layers.map((layer) => ({
-    files: [`src/${layer.folder}/**`],
-    rules: { 'no-restricted-imports': ['error', { patterns: restrictions(layer) }] },
-  }));
+  return layers.flatMap((layer) =>
+    depths.map((depth) => ({
+      files: [`src/${layer.folder}/${'*/'.repeat(depth - 1)}*.ts`],
+      rules: { 'no-restricted-imports': ['error', { patterns: restrictions(layer, depth) }] },
+    })),
+  );
 }
 
-function restrictions(layer: Layer): { regex: string; message: string }[] {
+function restrictions(layer: Layer, depth: number): { regex: string; message: string }[] {
   const above = foldersAbove(layer);
   const denied = modulesDenied(layer).map((name) => name.replace('node:', '(node:)?'));
   return [
     {
-      regex: `^(\\.\\./)+(${[...above.map((folder) => `${folder}/`), 'index\\.ts$'].join('|')})`,
+      regex: `^(\\.\\./){${depth}}(${[...above.map((folder) => `${folder}/`), 'index\\.ts$'].join('|')})`,
       message: `src/${layer.folder} imports only from layers below it: see docs/architecture.md.`,
     },
     ...(denied.length === 0

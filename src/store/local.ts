@@ -32,7 +32,17 @@ import { RootsHandle } from './local/temp-roots.ts';
 import type { TrustPolicy } from './trust.ts';
 import { verdictOn } from './verdict.ts';
 import { ensureWritable } from './local/writable.ts';
-import type { Abilities, AddOptions, Item, OpenNar, OpenOptions, Outcome, QueryOptions, RootedStore, Verdict } from './store.ts';
+import type {
+  Abilities,
+  AddOptions,
+  Item,
+  OpenNar,
+  OpenOptions,
+  Outcome,
+  QueryOptions,
+  RootedStore,
+  Verdict,
+} from './store.ts';
 
 /** What opening a local store needs to know of the user's settings. */
 export interface LocalContext {

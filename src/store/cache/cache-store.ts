@@ -231,8 +231,7 @@ export class CacheStore implements WritableStore {
       },
       ready: async ({ narinfo }) => narinfo?.ready,
       has: async (path) =>
-        options.elsewhere?.has(path) === true ||
-        (await this.#files.stat(narinfoName(path), { signal })) !== undefined,
+        options.elsewhere?.has(path) === true || (await this.#files.stat(narinfoName(path), { signal })) !== undefined,
       finish: (item, written) => this.#finish(item, written, signal),
       withdraw: (item) => this.#files.remove(narinfoName(item.info.path)),
     };

@@ -3,13 +3,14 @@
 // readers look whether the next number is there.
 
 import { NarrowError } from '../errors.ts';
+import { signText } from '../model/signature.ts';
 import type { SecretKey } from '../model/signature.ts';
 import type { StorePath } from '../model/store-path.ts';
 import type { CacheStore } from '../store/cache/cache-store.ts';
 import type { FileOptions } from '../store/cache/files.ts';
 import { mediaTypes } from '../store/cache/files.ts';
 import { latest, namesDirectory } from './layout.ts';
-import { formatRecord, isGeneration, maxRecord, parseRecord, signGeneration } from './record.ts';
+import { formatRecord, generationText, isGeneration, maxRecord, parseRecord, signGeneration } from './record.ts';
 import type { Generation } from './record.ts';
 
 export function generationReference(name: string, generation: number | typeof latest): string {
@@ -83,4 +84,31 @@ export async function addGeneration(
     await files.write(generationReference(name, latest), bytes, mediaTypes.text, options);
     return record;
   }
+}
+
+/** Signatures that a generation lacks. */
+export function lackingSignatures(
+  { storeDir }: Pick<CacheStore, 'storeDir'>,
+  generation: Generation,
+  keys: readonly SecretKey[],
+): string[] {
+  const text = generationText(storeDir, generation);
+  return keys.map((key) => signText(key, text)).filter((signature) => !generation.signatures.includes(signature));
+}
+
+/** Writes a generation anew with more signatures, and `latest` where that is it. */
+export async function resignGeneration(
+  store: Pick<CacheStore, 'files' | 'storeDir'>,
+  generation: Generation,
+  signatures: readonly string[],
+  options: FileOptions = {},
+): Promise<void> {
+  const { files, storeDir } = store;
+  const { name } = generation;
+  const record = { ...generation, signatures: [...generation.signatures, ...signatures] };
+  const bytes = Buffer.from(formatRecord(storeDir, record));
+  await files.write(generationReference(name, generation.generation), bytes, mediaTypes.text, options);
+  const copy = await readGeneration(store, name, latest, options);
+  if (copy?.generation !== generation.generation) return;
+  await files.write(generationReference(name, latest), bytes, mediaTypes.text, options);
 }

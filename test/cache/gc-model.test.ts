@@ -1,4 +1,4 @@
-// Pushes, pins and collections at random, several at once, some of which die at a file operation: at no moment has a narinfo lost
+// Pushes, pins, signatures and collections at random, several at once, some of which die at a file operation: at no moment has a narinfo lost
 // its NAR or what it refers to, and what is pinned or the newest of its name is never lost.
 
 import assert from 'node:assert/strict';
@@ -11,7 +11,8 @@ import type { GcRequest } from '../../src/cache/gc-survey.ts';
 import { newestGeneration } from '../../src/cache/generations.ts';
 import { push } from '../../src/cache/push.ts';
 import { addPin, readRoots } from '../../src/cache/roots.ts';
-import { TrustedKeys } from '../../src/model/signature.ts';
+import { signCache } from '../../src/cache/sign.ts';
+import { generateKey, TrustedKeys } from '../../src/model/signature.ts';
 import { DirectoryFiles } from '../../src/store/cache/directory-files.ts';
 import type { CacheFiles } from '../../src/store/cache/files.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -112,6 +113,11 @@ async function pinOne(world: World): Promise<void> {
   if ((await cache.pathInfos([path])).has(path)) await addPin(cache, `pin${random(3)}`, [path]);
 }
 
+async function signAll(world: World): Promise<void> {
+  await using store = await cacheOver(filesOf(world));
+  await signCache({ store, keys: [generateKey(`key-${world.random(2)}`)] });
+}
+
 async function collect(world: World): Promise<void> {
   const { random } = world;
   await using store = await cacheOver(filesOf(world));
@@ -167,7 +173,7 @@ for (const seed of [1, 2, 3, 4]) {
     let removed = 0;
     for (let round = 0; round < 30; round++) {
       const before = narinfos(world.dir).length;
-      const actions = [pushSome, collect, pushSome, collect, pinOne].filter(() => random(3) > 0);
+      const actions = [pushSome, collect, pushSome, collect, pinOne, signAll].filter(() => random(3) > 0);
       const ends = await Promise.all(actions.map((action) => settle(action(world))));
       for (const end of ends) seen[end]++;
       if (!existsSync(world.dir)) continue;

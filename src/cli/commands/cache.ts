@@ -6,6 +6,7 @@ import { defineGc } from './cache-gc.ts';
 import { defineInit } from './cache-init.ts';
 import { definePins } from './cache-pins.ts';
 import { defineReports } from './cache-reports.ts';
+import { defineSign } from './cache-sign.ts';
 import { defineVerify } from './cache-verify.ts';
 
 export function define(command: Command, context: Context): void {
@@ -16,5 +17,6 @@ export function define(command: Command, context: Context): void {
   defineReports(command, context);
   definePins(command, context);
   defineGc(command, context);
+  defineSign(command, context);
   defineVerify(command, context);
 }

@@ -6,7 +6,7 @@ import { checkRootName } from '../../cache/layout.ts';
 import { describeSecret, push } from '../../cache/push.ts';
 import type { PushResult, SecretRules } from '../../cache/push.ts';
 import { knownSecrets, parsePatterns } from '../../cache/secrets/patterns.ts';
-import { NarrowError, ioError } from '../../errors.ts';
+import { ioError } from '../../errors.ts';
 import { parseSecretKey } from '../../model/signature.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
@@ -22,6 +22,7 @@ import { pathArguments, repeat, resolvePaths } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { planLines, preflightLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
+import { withKeys } from '../secret-keys.ts';
 
 interface PushOptions {
   readonly from: string;
@@ -122,17 +123,6 @@ async function runPush(
   else for (const line of pushLines(result, source, { dryRun, bytesRead, seconds })) context.say(line);
   const unable = result.findings.some((finding) => finding.level === 'error');
   if (result.plan.differs.length > 0 || (dryRun && (result.secrets.length > 0 || unable))) context.status = 3;
-}
-
-/** Keys of the command line beside those of the URL. */
-function withKeys(text: string, keys: readonly string[]): string {
-  if (keys.length === 0) return text;
-  const bad = keys.find((key) => key.includes(','));
-  if (bad !== undefined) throw new NarrowError('usage', `the name of a key file must not have a comma: ${bad}`);
-  const [place = '', search] = cacheUrl(text).split(/\?(.*)/s);
-  const params = new URLSearchParams(search ?? '');
-  params.set('secret-keys', [params.get('secret-keys') ?? '', ...keys].filter((key) => key !== '').join(','));
-  return `${place}?${params.toString()}`;
 }
 
 async function secretRules(

@@ -1,12 +1,9 @@
 // narrow sign: adds signatures to paths that a store has.
 
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { closureOf } from '../../closure/walk.ts';
-import { NarrowError, ioError } from '../../errors.ts';
+import { NarrowError } from '../../errors.ts';
 import type { PathInfo } from '../../model/path-info.ts';
-import { parseSecretKey } from '../../model/signature.ts';
-import type { SecretKey } from '../../model/signature.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import { openWritable } from '../../store/open.ts';
@@ -16,6 +13,7 @@ import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
 import { pathArguments, repeat, resolvePaths, storeOption } from '../options.ts';
 import { count } from '../output/human.ts';
+import { readSecretKey } from '../secret-keys.ts';
 
 interface SignOptions {
   readonly store: string;
@@ -44,7 +42,7 @@ Examples:
 
 async function runSign(given: readonly string[], options: SignOptions, context: Context): Promise<void> {
   const { signal } = context;
-  const keys = await Promise.all(options.key.map(readKey));
+  const keys = await Promise.all(options.key.map(readSecretKey));
   await using store = await openWritable(options.store, openContext(context));
   const paths = await resolvePaths(store, given, options.stdin);
   const infos = await infosOf(store, paths, options.recursive ?? false, signal);
@@ -67,7 +65,8 @@ async function runSign(given: readonly string[], options: SignOptions, context: 
   }
 }
 
-async function infosOf(
+/** Throws `missing`. */
+export async function infosOf(
   store: Store,
   paths: readonly StorePath[],
   recursive: boolean,
@@ -78,14 +77,4 @@ async function infosOf(
   const missing = paths.filter((path) => !infos.has(path));
   if (missing.length === 0) return infos;
   throw new NarrowError('missing', `${store.url} does not have ${missing.join(', ')}`, { data: { missing } });
-}
-
-async function readKey(file: string): Promise<SecretKey> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw ioError('read the secret key', file, error);
-  }
-  return parseSecretKey(text, file);
 }

@@ -1,0 +1,29 @@
+// Secret keys from files, as --key names them.
+
+import { readFile } from 'node:fs/promises';
+import { NarrowError, ioError } from '../errors.ts';
+import { parseSecretKey } from '../model/signature.ts';
+import type { SecretKey } from '../model/signature.ts';
+import { cacheUrl } from '../store/open-cache.ts';
+
+/** Throws `io`, and `format` for what is no key. */
+export async function readSecretKey(file: string): Promise<SecretKey> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw ioError('read the secret key', file, error);
+  }
+  return parseSecretKey(text, file);
+}
+
+/** The URL of a cache that signs with these keys, beside those that it names itself. */
+export function withKeys(text: string, keys: readonly string[]): string {
+  if (keys.length === 0) return text;
+  const bad = keys.find((key) => key.includes(','));
+  if (bad !== undefined) throw new NarrowError('usage', `the name of a key file must not have a comma: ${bad}`);
+  const [place = '', search] = cacheUrl(text).split(/\?(.*)/s);
+  const params = new URLSearchParams(search ?? '');
+  params.set('secret-keys', [params.get('secret-keys') ?? '', ...keys].filter((key) => key !== '').join(','));
+  return `${place}?${params.toString()}`;
+}

@@ -26,9 +26,11 @@ const pathsAtOnce = 400;
 
 /**
  * Starts the words after the first two, with options for ssh (in front of those that are set there) and with another
- * directory to find programs in; ends them when its own input ends, which is when whoever started it is gone.
+ * directory to find programs in; ends them when its own input ends, which is when whoever started it is gone. Begins with
+ * a line, which tells that the login is over.
  */
 const runScript: string = [
+  'echo begun',
   'NIX_SSHOPTS="$1${NIX_SSHOPTS:+ $NIX_SSHOPTS}"',
   'export NIX_SSHOPTS',
   '[ -z "$2" ] || PATH=$PATH:$2',

@@ -35,6 +35,7 @@ function lookCommand(pid: string): string {
 
 /** Tells which programs there are, and what the target says of the process: at each address until one does. */
 const probeScript: string = [
+  'echo narrow-begun',
   '[ -z "$1" ] || PATH=$PATH:$1',
   'look=$2 token=$3',
   'shift 3',

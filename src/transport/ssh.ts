@@ -12,6 +12,8 @@ import type { Duplex } from '../protocol/duplex.ts';
 import { remoteError } from '../protocol/remote-error.ts';
 import type { ChildEnd, ChildOptions } from './child.ts';
 import { runChild, startChild } from './child.ts';
+import type { CommandOptions } from './command.ts';
+import { Command } from './command.ts';
 import type { SshHost } from './ssh-words.ts';
 import { parseSshHost, quoteWord, splitWords } from './ssh-words.ts';
 
@@ -132,6 +134,13 @@ export class SshHostConnection implements Disposable {
   commandLine(words: readonly string[]): string[] {
     const command = words.map(quoteWord).join(' ');
     return this.#direct ? [...words] : ['ssh', ...this.#args, '--', this.host.destination, command];
+  }
+
+  /** Starts a program there whose output is read by lines; it should begin with one, which tells that the login is over. */
+  command(words: readonly string[], options?: CommandOptions): Command {
+    const command = new Command(this.commandLine(words), options);
+    this.#tellLogin(command.firstLine());
+    return command;
   }
 
   /** Starts a program there; its input and output are the connection. `program`: what is missing when a shell says so. */

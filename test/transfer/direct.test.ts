@@ -95,7 +95,7 @@ test('the script runs the words, passes on their status, and ends them when nobo
     env: { ...process.env, NIX_SSHOPTS: '-4' },
     encoding: 'utf8',
   });
-  assert.equal(said, 'option -4\n3\n');
+  assert.equal(said, 'begun\noption -4\n3\n');
 });
 
 test('what a probe found: the address that led there, else what tells most of why none did', () => {

@@ -1,7 +1,7 @@
 // The machine of an ssh store, to start programs on beside the one that serves it.
 
 import { dirname } from 'node:path';
-import { Command } from '../../transport/command.ts';
+import type { Command } from '../../transport/command.ts';
 import type { SshHostConnection } from '../../transport/ssh.ts';
 import type { Machine, MachineAddress, MachineCommandOptions } from '../machine.ts';
 import type { SshPlace } from './ssh-connection.ts';
@@ -45,6 +45,6 @@ class SshMachine implements Machine {
 
   start(words: readonly string[], options: MachineCommandOptions = {}): Command {
     const connection = options.forwardAgent ? this.#connection.withAgent() : this.#connection;
-    return new Command(connection.commandLine(words), options);
+    return connection.command(words, options);
   }
 }

@@ -12,8 +12,8 @@ import type { WritableStore } from '../store/store.ts';
 import { copyClosure } from './copy.ts';
 import type { CopyResult } from './copy.ts';
 import type { OnEvent } from './events.ts';
-import { restoreAddress } from './restore-address.ts';
-import type { ScannedObject } from './scan.ts';
+import type { ScannedObject } from '../store/export-scan.ts';
+import { restoreAddress } from '../store/restore-address.ts';
 
 /** What others know of paths: a file of path infos, a cache. Misses are absent. */
 export type Evidence = (paths: readonly StorePath[]) => Promise<ReadonlyMap<StorePath, PathInfo>>;
@@ -44,7 +44,7 @@ export async function importObjects(request: ImportRequest): Promise<CopyResult>
   await using _hold = await destination.hold(
     new Set([...objects.values()].flatMap((o) => [o.info.path, ...o.info.references])),
   );
-  await expectReferences(destination, objects, signal);
+  await expectReferences(destination, new Map([...objects].map(([path, { info }]) => [path, info])), { signal });
   onEvent?.({ type: 'phase', text: 'looking for signatures and content addresses' });
   const infos = await completed(request, [...objects.values()]);
   const entries = infos.map((info) => ({ info, offset: objects.get(info.path)!.offset }));
@@ -82,15 +82,15 @@ function expectUnique(objects: readonly ScannedObject[]): Map<StorePath, Scanned
   return unique;
 }
 
-/** Throws `missing` unless every reference is in the stream or valid at the destination. */
-async function expectReferences(
+/** Throws `missing` unless every reference of `infos`, which are in `where`, is among them or valid at the destination. */
+export async function expectReferences(
   destination: WritableStore,
-  objects: ReadonlyMap<StorePath, ScannedObject>,
-  signal: AbortSignal | undefined,
+  infos: ReadonlyMap<StorePath, PathInfo>,
+  { where = 'the stream', signal }: { readonly where?: string; readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
   const needed = new Map<StorePath, StorePath>();
-  for (const { info } of objects.values())
-    for (const reference of info.references) if (!objects.has(reference)) needed.set(reference, info.path);
+  for (const { path, references } of infos.values())
+    for (const reference of references) if (!infos.has(reference)) needed.set(reference, path);
   if (needed.size === 0) return;
   const there = await destination.pathInfos(needed.keys(), { signal });
   const missing = [...needed].filter(([path]) => !there.has(path));
@@ -99,7 +99,7 @@ async function expectReferences(
   const more = missing.length > 20 ? `\n  and ${missing.length - 20} more` : '';
   throw new NarrowError(
     'missing',
-    `${missing.length === 1 ? 'a reference is' : `${missing.length} references are`} neither in the stream nor in ${destination.url}:${shown.join('')}${more}`,
+    `${missing.length === 1 ? 'a reference is' : `${missing.length} references are`} neither in ${where} nor in ${destination.url}:${shown.join('')}${more}`,
     {
       hint: 'nothing was imported; export the whole closure (narrow export -r), or copy these paths first',
       data: { missing: missing.map(([path]) => path) },

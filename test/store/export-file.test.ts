@@ -8,7 +8,7 @@ import type { MemoryNode } from '../../src/format/nar/memory-tree.ts';
 import { packNar } from '../../src/format/nar/pack.ts';
 import type { StorePath } from '../../src/model/store-path.ts';
 import { ExportFile } from '../../src/store/export-file.ts';
-import { scanExport } from '../../src/transfer/scan.ts';
+import { scanExport } from '../../src/store/export-scan.ts';
 
 const storeDir = '/nix/store';
 const [a, b] = [`${'0'.repeat(32)}-a`, `${'1'.repeat(32)}-b`] as StorePath[];

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { applyBundles } from '../../bundle/apply.ts';
 import { NarrowError } from '../../errors.ts';
 import { printStorePath } from '../../model/store-path.ts';
-import type { StorePath } from '../../model/store-path.ts';
+import type { StoreDir, StorePath } from '../../model/store-path.ts';
 import { Bundle } from '../../store/bundle/bundle.ts';
 import { borrowed } from '../../store/bundle/open.ts';
 import { VolumeSet } from '../../store/bundle/volume-set.ts';
@@ -18,6 +18,9 @@ import { trustOptions } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { preflightLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
+import type { Progress } from '../output/progress.ts';
+import type { OnEvent } from '../../transfer/events.ts';
+import { applyCarriedFiles, areCarried } from './bundle-carried.ts';
 import { allVolumes, signatureText } from './bundle-show.ts';
 
 interface ApplyOptions extends TrustOptions {
@@ -60,6 +63,17 @@ async function runApply(files: readonly string[], options: ApplyOptions, context
   await using stack = new AsyncDisposableStack();
   stack.defer(() => progress.stop());
   await using destination = await openWritable(options.to, open);
+  const onEvent = eventTeller(progress, options, context);
+  if (await areCarried(files, signal)) {
+    const { checkSigs: checkSignatures = true, dryRun = false } = options;
+    const finish = (roots: readonly StorePath[]): ReturnType<typeof rootMaker> =>
+      rootMaker(destination, roots, options);
+    const since = performance.now();
+    const request = { destination, checkSignatures, dryRun, finish, onEvent };
+    const applied = await applyCarriedFiles(files, request, context);
+    progress.stop();
+    return tell({ ...applied, storeDir: destination.storeDir }, options, (performance.now() - since) / 1000, context);
+  }
   const bases = [borrowed(() => destination), () => openStore('local', open)];
   const bundles: Bundle[] = [];
   for (const volumes of await byBundle(files)) bundles.push(stack.use(await Bundle.open(volumes, { bases, signal })));
@@ -73,17 +87,31 @@ async function runApply(files: readonly string[], options: ApplyOptions, context
     checkSignatures: options.checkSigs ?? true,
     dryRun: options.dryRun,
     finish: rootMaker(destination, bundles.at(-1)!.about.roots, options),
-    onEvent(event) {
-      progress.event(event);
-      if (event.type === 'preflight' && !options.json)
-        for (const line of preflightLines(event.findings, options.dryRun ?? false)) context.say(line);
-    },
+    onEvent,
     signal,
   });
   progress.stop();
-  const seconds = (performance.now() - started) / 1000;
-  if (options.json) return context.out(JSON.stringify(appliedJson(results, bundles, options.dryRun ?? false, seconds)));
-  for (const line of summary(results, bundles, options, seconds)) context.say(line);
+  const applied = { results, storeDir: destination.storeDir, roots: bundles.flatMap(({ about }) => about.roots) };
+  await tell(applied, options, (performance.now() - started) / 1000, context);
+}
+
+interface Applied {
+  readonly results: readonly CopyResult[];
+  readonly roots: readonly StorePath[];
+  readonly storeDir: StoreDir;
+}
+
+async function tell(applied: Applied, options: ApplyOptions, seconds: number, context: Context): Promise<void> {
+  if (options.json) return context.out(JSON.stringify(appliedJson(applied, options.dryRun ?? false, seconds)));
+  for (const line of summary(applied, options, seconds)) context.say(line);
+}
+
+function eventTeller(progress: Progress, { json, dryRun = false }: ApplyOptions, context: Context): OnEvent {
+  return (event) => {
+    progress.event(event);
+    if (event.type !== 'preflight' || json) return;
+    for (const line of preflightLines(event.findings, dryRun)) context.say(line);
+  };
 }
 
 /** The files of each bundle, in the order in which the bundles were first named. */
@@ -118,12 +146,7 @@ function rootMaker(
   };
 }
 
-function summary(
-  results: readonly CopyResult[],
-  bundles: readonly Bundle[],
-  options: ApplyOptions,
-  seconds: number,
-): string[] {
+function summary({ results, roots, storeDir }: Applied, options: ApplyOptions, seconds: number): string[] {
   const added = results.flatMap(({ outcomes }) => outcomes.filter(({ status }) => status === 'added')).length;
   if (options.dryRun) {
     const { missing, narSize } = results[0]!.plan;
@@ -132,23 +155,18 @@ function summary(
   const lines = [
     added === 0 ? 'nothing to add: everything is there' : `added ${count(added, 'path')} in ${seconds.toFixed(1)} s`,
   ];
-  const { roots, storeDir } = bundles.at(-1)!.about;
-  if (options.profile === '/nix/var/nix/profiles/system' && roots.length === 1)
-    lines.push(`to run it: ${printStorePath(storeDir, roots[0]!)}/bin/switch-to-configuration switch`);
+  // --profile takes one root: that of the last file
+  const root = roots.at(-1);
+  if (options.profile === '/nix/var/nix/profiles/system' && root !== undefined)
+    lines.push(`to run it: ${printStorePath(storeDir, root)}/bin/switch-to-configuration switch`);
   return lines;
 }
 
-function appliedJson(
-  results: readonly CopyResult[],
-  bundles: readonly Bundle[],
-  dryRun: boolean,
-  seconds: number,
-): Record<string, unknown> {
-  const { storeDir } = bundles[0]!.about;
+function appliedJson({ results, roots, storeDir }: Applied, dryRun: boolean, seconds: number): Record<string, unknown> {
   const full = (path: StorePath): string => printStorePath(storeDir, path);
   return {
     dryRun,
-    roots: bundles.flatMap(({ about }) => about.roots.map(full)),
+    roots: roots.map(full),
     added: results.flatMap(({ outcomes }) =>
       outcomes.filter(({ status }) => status === 'added').map(({ path }) => full(path)),
     ),

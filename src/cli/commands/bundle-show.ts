@@ -16,6 +16,7 @@ import { openWritable } from '../../store/open.ts';
 import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
 import { trustOptions } from '../options.ts';
+import { areCarried, showCarried } from './bundle-carried.ts';
 import { count, formatBytes, formatTable } from '../output/human.ts';
 
 interface ShowOptions extends TrustOptions {
@@ -62,6 +63,7 @@ export function allVolumes(files: readonly string[]): string[] {
 }
 
 async function runShow(files: readonly string[], options: ShowOptions, context: Context): Promise<void> {
+  if (await areCarried(files, context.signal)) return showCarried(files, options, context);
   await using bundle = await Bundle.open(allVolumes(files));
   const signatures = bundle.signatures(openContext(context, options).trustedKeys);
   const size = await bundle.volumes.fileSize();

@@ -7,6 +7,7 @@ import { formatError } from '../../errors.ts';
 import { memoryTree } from '../../format/nar/memory-tree.ts';
 import { packNar } from '../../format/nar/pack.ts';
 import { derivationReferences } from '../../model/derivation.ts';
+import type { Derivation } from '../../model/derivation.ts';
 import { hashBytes } from '../../model/hash.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import type { StoreDir, StorePath } from '../../model/store-path.ts';
@@ -35,11 +36,16 @@ export async function unpackDerivations(
       throw formatError('a derivation that refers to an unknown path', {});
     });
     paths.push(path);
-    const info = { path, ...narHashOf(text), references: derivationReferences(drv), signatures: [] };
-    made.push({ info: { ...info, ca: { method: 'text', hash: hashBytes(text) } }, text });
+    made.push({ info: derivationInfo(path, drv, text), text });
   }
   input.expectEnd();
   return made;
+}
+
+/** What a store knows of a derivation with this text. */
+export function derivationInfo(path: StorePath, drv: Derivation, text: Uint8Array): PathInfo {
+  const ca = { method: 'text', hash: hashBytes(text) } as const;
+  return { path, ...narHashOf(text), references: derivationReferences(drv), signatures: [], ca };
 }
 
 function narHashOf(text: Uint8Array): Pick<PathInfo, 'narHash' | 'narSize'> {

@@ -10,7 +10,7 @@ import { isContentAddressed } from '../model/path-info.ts';
 import { hashPart } from '../model/store-path.ts';
 import type { StoreDir } from '../model/store-path.ts';
 import { SelfHasher } from '../model/hash-modulo.ts';
-import type { ScannedObject } from './scan.ts';
+import type { ScannedObject } from './export-scan.ts';
 
 export interface RestoreOptions {
   /** The NAR once more, for addresses that need other hashes. */

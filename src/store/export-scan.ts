@@ -10,7 +10,7 @@ import type { ExportInfo } from '../format/export-stream.ts';
 import { NarParser } from '../format/nar/parser.ts';
 import type { NarVisitor } from '../format/nar/tree.ts';
 import type { StoreDir } from '../model/store-path.ts';
-import type { FileEntry } from '../store/export-file.ts';
+import type { FileEntry } from './export-file.ts';
 
 /** An object that was found; its info has neither content address nor signatures yet. */
 export interface ScannedObject extends FileEntry {

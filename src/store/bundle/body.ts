@@ -4,7 +4,7 @@
 import { collect } from '../../bytes/source.ts';
 import { inventoryColumns, readInventory } from '../../delta/base-closure.ts';
 import type { BaseClosure } from '../../delta/base-closure.ts';
-import { formatError } from '../../errors.ts';
+import { NarrowError, formatError } from '../../errors.ts';
 import type { StoreDir, StorePath } from '../../model/store-path.ts';
 import { tryBaseName } from '../../model/store-path.ts';
 import { unpackColumns } from '../narrow/packed-columns.ts';
@@ -26,6 +26,8 @@ export interface About {
   readonly since: readonly string[];
   /** Paths for which the other side has a base that the maker had not: they go in full. */
   readonly withoutBase: number;
+  /** The digest of the needs in hexadecimal, where these are not told: who reads it has to know them. */
+  readonly base?: string | undefined;
 }
 
 /** The parts before the deltas. */
@@ -61,20 +63,36 @@ export function formatHead(about: About, ...parts: readonly Uint8Array[]): Buffe
   );
 }
 
-/** Reads what {@link formatHead} wrote; `end` is where the deltas begin. Throws `format`, `integrity`, `io`. */
-export async function readHead(volumes: VolumeSet): Promise<BundleHead & { readonly end: number }> {
+/**
+ * Reads what {@link formatHead} wrote; `end` is where the deltas begin. `known`: the needs, for a bundle that tells only their
+ * digest. Throws `format`, `integrity`, `io`, and `missing` when other needs are meant, or none are known.
+ */
+export async function readHead(
+  volumes: VolumeSet,
+  known: BaseClosure | undefined,
+): Promise<BundleHead & { readonly end: number }> {
   const about = await readPart(volumes, 0, aboutLimit);
   const needs = await readPart(volumes, about.end, columnsLimit);
   const infos = await readPart(volumes, needs.end, columnsLimit);
   const derivations = await readPart(volumes, infos.end, columnsLimit);
   const source = volumes.name;
+  const told = parseAbout(about.bytes, source);
+  const listed = (): BaseClosure =>
+    readInventory(unpackColumns(needs.bytes, inventoryColumns, `list of needed paths of ${source}`));
   return {
-    about: parseAbout(about.bytes, source),
-    needs: readInventory(unpackColumns(needs.bytes, inventoryColumns, `list of needed paths of ${source}`)),
+    about: told,
+    needs: told.base === undefined ? listed() : knownNeeds(told.base, known, source),
     infos: infos.bytes,
     derivations: derivations.bytes,
     end: derivations.end,
   };
+}
+
+function knownNeeds(digest: string, known: BaseClosure | undefined, source: string): BaseClosure {
+  if (known && Buffer.from(known.digest()).toString('hex') === digest) return known;
+  throw new NarrowError('missing', `${source} is a delta of a cache: what it needs is told there, and not in it`, {
+    hint: 'copy from the cache: narrow copy --from URL PATH',
+  });
 }
 
 async function readPart(volumes: VolumeSet, at: number, limit: number): Promise<{ bytes: Buffer; end: number }> {
@@ -122,7 +140,8 @@ function parseAbout(bytes: Buffer, source: string): About {
     typeof about.by === 'string' &&
     texts(about.for) &&
     texts(about.since) &&
-    Number.isSafeInteger(about.withoutBase);
+    Number.isSafeInteger(about.withoutBase) &&
+    (about.base === undefined || (typeof about.base === 'string' && /^[0-9a-f]{16}$/.test(about.base)));
   if (ok) return about as About;
   throw formatError('bad beginning of a bundle', place, { expected: 'that of version 1' });
 }

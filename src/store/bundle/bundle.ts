@@ -1,5 +1,6 @@
 // An opened bundle: its volumes, and what they say of themselves, checked as far as it can be without the contents.
 
+import type { BaseClosure } from '../../delta/base-closure.ts';
 import { formatError } from '../../errors.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import type { TrustedKeys } from '../../model/signature.ts';
@@ -24,6 +25,8 @@ export interface BundleSignature {
 export interface BundleOptions {
   /** Where paths that are not in the bundle are looked for, in this order. */
   readonly bases?: readonly StoreOpener[];
+  /** What it needs, for one that tells only the digest of that. */
+  readonly needs?: BaseClosure | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -68,7 +71,7 @@ export class Bundle implements AsyncDisposable {
   static async open(files: readonly string[], options: BundleOptions = {}): Promise<Bundle> {
     await using stack = new AsyncDisposableStack();
     const volumes = stack.use(await VolumeSet.open(files));
-    const head = await readHead(volumes);
+    const head = await readHead(volumes, options.needs);
     const bundle = new Bundle(volumes, head, options);
     await bundle.#learnDerivations(head);
     bundle.#expectWhole();

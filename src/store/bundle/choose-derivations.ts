@@ -1,16 +1,21 @@
 // Which derivations of a bundle are told by columns: new ones that can be computed again from them, with all that they are
 // made of. Those that others than such refer to, and that have a base, go as deltas like any path.
 
-import { collect } from '../bytes/source.ts';
-import { ColumnWriter } from '../delta/columns.ts';
-import { drvColumns } from '../delta/derivations/layout.ts';
-import { DrvWriter } from '../delta/derivations/writer.ts';
-import type { PathInfo } from '../model/path-info.ts';
-import { isContentAddressed } from '../model/path-info.ts';
-import { isDerivationPath } from '../model/store-path.ts';
-import type { StorePath } from '../model/store-path.ts';
-import type { Store } from '../store/store.ts';
-import type { Needed } from './needed.ts';
+import { collect } from '../../bytes/source.ts';
+import { ColumnWriter } from '../../delta/columns.ts';
+import { drvColumns } from '../../delta/derivations/layout.ts';
+import { DrvWriter } from '../../delta/derivations/writer.ts';
+import type { PathInfo } from '../../model/path-info.ts';
+import { isContentAddressed } from '../../model/path-info.ts';
+import { isDerivationPath } from '../../model/store-path.ts';
+import type { StorePath } from '../../model/store-path.ts';
+import type { Store } from '../store.ts';
+
+export interface ChosenFrom {
+  /** All paths that come, references first. */
+  readonly fresh: ReadonlyMap<StorePath, PathInfo>;
+  readonly pairs: ReadonlyMap<StorePath, readonly StorePath[]>;
+}
 
 export interface ChosenDerivations {
   /** Inputs first. */
@@ -26,7 +31,7 @@ const totalLimit = 64 * 1024 * 1024;
 
 export async function chooseDerivations(
   store: Store,
-  { fresh, pairs }: Pick<Needed, 'fresh' | 'pairs'>,
+  { fresh, pairs }: ChosenFrom,
   signal: AbortSignal | undefined,
 ): Promise<ChosenDerivations> {
   const writer = new DrvWriter(store.storeDir);

@@ -1,14 +1,14 @@
 // A store whose trees are checked before they are used: what a bundle was made of cannot be asked for again.
 
 import { createHash } from 'node:crypto';
-import { NarrowError } from '../errors.ts';
-import { packNar } from '../format/nar/pack.ts';
-import type { FileTree } from '../format/nar/tree.ts';
-import type { PathInfo } from '../model/path-info.ts';
-import { equalHash } from '../model/hash.ts';
-import type { StorePath } from '../model/store-path.ts';
-import type { QueryOptions, Store } from '../store/store.ts';
-import { forward } from '../store/wrap/forward.ts';
+import { NarrowError } from '../../errors.ts';
+import { packNar } from '../../format/nar/pack.ts';
+import type { FileTree } from '../../format/nar/tree.ts';
+import type { PathInfo } from '../../model/path-info.ts';
+import { equalHash } from '../../model/hash.ts';
+import type { StorePath } from '../../model/store-path.ts';
+import type { QueryOptions, Store } from '../store.ts';
+import { forward } from '../wrap/forward.ts';
 
 /** `tree` throws `integrity` when the files of a path are not what the store says. Each path is read for that once. */
 export function checkedTrees(store: Store): Store {

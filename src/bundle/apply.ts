@@ -4,7 +4,7 @@ import { NarrowError } from '../errors.ts';
 import type { StorePath } from '../model/store-path.ts';
 import { BundleStore } from '../store/bundle/bundle-store.ts';
 import type { Bundle } from '../store/bundle/bundle.ts';
-import { damageError } from '../store/bundle/volume-set.ts';
+import { damageError } from '../store/bundle/volume-file.ts';
 import type { WritableStore } from '../store/store.ts';
 import { copyClosure } from '../transfer/copy.ts';
 import type { CopyResult } from '../transfer/copy.ts';

@@ -1,38 +1,37 @@
 // narrow bundle create.
 
-import { readFile } from 'node:fs/promises';
 import { Option } from 'commander';
 import type { Command } from 'commander';
+import { answeringRoots, copyVolumes } from '../../bundle/answer.ts';
 import { createBundle } from '../../bundle/create.ts';
-import type { BundlePlan, CreatedBundle } from '../../bundle/create.ts';
-import { inventoryAfter } from '../../bundle/inventory-after.ts';
-import { isInventory, mergeInventories, parseInventory } from '../../bundle/inventory.ts';
+import type { BundlePlan, CreateRequest, CreatedBundle } from '../../bundle/create.ts';
 import type { Inventory } from '../../bundle/inventory.ts';
-import { walkClosure } from '../../closure/walk.ts';
-import { BaseClosure } from '../../delta/base-closure.ts';
-import { NarrowError, ioError } from '../../errors.ts';
+import { parseRequest } from '../../bundle/request.ts';
+import { NarrowError } from '../../errors.ts';
 import { parseInstallable } from '../../model/output-spec.ts';
 import { parseSecretKey } from '../../model/signature.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
-import { Bundle } from '../../store/bundle/bundle.ts';
 import { leastVolume } from '../../store/bundle/volume-writer.ts';
-import { volumesNamed } from '../../store/bundle/volume-names.ts';
 import { openStore } from '../../store/open.ts';
 import type { Store } from '../../store/store.ts';
 import { derivationRoots } from '../../transfer/derivation-closure.ts';
+import { parseSize } from '../amounts.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
 import { pathArguments, repeat, resolvePaths, storeOption } from '../options.ts';
+import { otherSide } from '../other-side.ts';
+import type { OtherSideOptions } from '../other-side.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { startProgress } from '../output/progress.ts';
+import { readBytes } from '../read-bytes.ts';
 import { version } from '../version.ts';
+import { allVolumes } from './bundle-show.ts';
 
-interface CreateOptions {
+interface CreateOptions extends OtherSideOptions {
   readonly out: string;
   readonly store: string;
-  readonly for?: readonly string[];
-  readonly since?: readonly string[];
+  readonly request?: string;
   readonly derivation?: boolean;
   readonly sign?: readonly string[];
   readonly level: 'fast' | 'best';
@@ -54,6 +53,11 @@ export function defineCreate(command: Command, context: Context): void {
       repeat,
     )
     .option('--since <bundle>', 'a bundle that is applied there before this one (repeatable)', repeat)
+    .option(
+      '--request <file>',
+      'answer a request of narrow bundle missing with just what it asks for; in place of paths the files of the bundle ' +
+        'that was sent, when volumes are asked for',
+    )
     .option('--derivation', 'the derivations that the paths were built by, in place of the paths')
     .option(
       '--sign <key>',
@@ -76,40 +80,74 @@ Examples:
   narrow bundle create -o drvs.bundle --derivation ./result`;
 
 async function runCreate(given: readonly string[], options: CreateOptions, context: Context): Promise<void> {
-  const { signal } = context;
-  const volumeSize = options.volumeSize === undefined ? undefined : parseSize(options.volumeSize);
-  const keys = await Promise.all((options.sign ?? []).map(async (file) => parseSecretKey(await readText(file), file)));
-  const open = openContext(context);
-  const progress = startProgress(context);
-  await using stack = new AsyncDisposableStack();
-  stack.defer(() => progress.stop());
-  await using source = await openStore(options.store, open);
+  const volumeSize = options.volumeSize === undefined ? undefined : volumeSizeOf(options.volumeSize);
+  const keys = await Promise.all(
+    (options.sign ?? []).map(async (file) => parseSecretKey((await readBytes(file)).toString('utf8'), file)),
+  );
+  await using source = await openStore(options.store, openContext(context));
+  const how = { keys, volumeSize };
+  if (options.request !== undefined)
+    return answer(source, given, { ...options, request: options.request }, how, context);
   const roots = await rootsOf(source, given, options, context);
-  const { there, since } = await otherSide(source, options, context);
+  await make({ source, roots, ...how, ...(await otherSide(source, options, context)) }, options, context);
+}
+
+type How = Pick<CreateRequest, 'keys' | 'volumeSize'>;
+
+/** Volumes as they were sent, and a bundle of paths that are not there any more. */
+async function answer(
+  source: Store,
+  files: readonly string[],
+  options: CreateOptions & { readonly request: string },
+  how: How,
+  context: Context,
+): Promise<void> {
+  const { request: file, out } = options;
+  const request = parseRequest(await readBytes(file), file);
+  const volumes = request.volumes.length > 0 || request.after !== undefined;
+  if (volumes && files.length === 0)
+    throw new NarrowError('usage', `${file} asks for volumes of the bundle ${request.bundle ?? ''}`, {
+      hint: `name the files that were sent: narrow bundle create --request ${file} -o ${out} BUNDLE`,
+    });
+  if (!volumes && request.paths.length === 0) context.say(`${file} asks for nothing`);
+  if (request.paths.length > 0) {
+    const roots = await answeringRoots(source, request);
+    await make({ source, roots, there: request.there, ...how }, options, context);
+  }
+  if (!volumes || options.dryRun) return;
+  const made = await copyVolumes(request, allVolumes(files), out);
+  if (options.json) await context.out(JSON.stringify({ files: made }));
+  else context.say(`${made.join(', ')}: as before, to be named with the others`);
+}
+
+async function make(
+  what: Pick<CreateRequest, 'source' | 'roots' | 'there' | 'since' | 'keys' | 'volumeSize'>,
+  options: CreateOptions,
+  context: Context,
+): Promise<void> {
+  const { out: file, level, dryRun = false } = options;
+  const progress = startProgress(context);
+  using stack = new DisposableStack();
+  stack.defer(() => progress.stop());
   const started = performance.now();
   progress.event({ type: 'phase', text: 'finding out what is needed' });
   const made = await createBundle({
-    source,
-    roots,
-    there,
-    since,
-    file: options.out,
-    keys,
-    level: options.level,
-    volumeSize,
+    ...what,
+    file,
+    level,
     by: `narrow ${version()}`,
-    dryRun: options.dryRun,
+    dryRun,
     onPlan(plan) {
-      for (const line of planLines(plan, there)) context.say(line);
-      progress.event({ type: 'phase', text: `writing ${options.out}` });
+      for (const line of planLines(plan, what.there)) context.say(line);
+      progress.event({ type: 'phase', text: `writing ${file}` });
     },
     onPath: (info) => progress.read(info.narSize),
-    signal,
+    signal: context.signal,
   });
   progress.stop();
   const seconds = (performance.now() - started) / 1000;
-  if (options.json) return context.out(JSON.stringify(createdJson(made, source, options.dryRun ?? false, seconds)));
-  if (options.dryRun) return;
+  if (options.json) return context.out(JSON.stringify(createdJson(made, what.source, dryRun, seconds)));
+  if (dryRun) return;
   const files = made.files.length === 1 ? made.files[0]! : `${made.files[0]!} to ${made.files.at(-1)!}`;
   context.say(`${files}: ${count(made.fresh.size, 'path')} in ${formatBytes(made.size)}, ${seconds.toFixed(1)} s`);
 }
@@ -123,52 +161,6 @@ async function rootsOf(
   const named = derivation ? given.map((one) => parseInstallable(one).base) : given;
   const roots = await resolvePaths(source, named, stdin);
   return derivation ? derivationRoots(source, roots, signal) : roots;
-}
-
-/** What the other side has, of all that is said of it. */
-async function otherSide(
-  source: Store,
-  options: CreateOptions,
-  context: Context,
-): Promise<{ there: Inventory | undefined; since: string[] }> {
-  const since: string[] = [];
-  const all: Inventory[] = [];
-  for (const one of options.for ?? []) all.push(await inventoryFrom(source, one, context));
-  for (const file of options.since ?? []) {
-    await using bundle = await Bundle.open(volumesNamed(file));
-    all.push(inventoryAfter(bundle));
-    since.push(bundle.volumes.id);
-  }
-  if (all.length === 0) return { there: undefined, since };
-  const there = mergeInventories(all);
-  for (const path of there.differing)
-    context.say(`warning: ${path} has other contents in each of what is said of the other side; it is sent`);
-  return { there, since };
-}
-
-/** A file of narrow inventory, a file with the line that `--roots` prints, or that line itself. */
-async function inventoryFrom(source: Store, text: string, context: Context): Promise<Inventory> {
-  const isPath = text.startsWith(`${source.storeDir}/`);
-  const bytes = isPath ? Buffer.from(text) : await readBytes(text);
-  if (isInventory(bytes)) return parseInventory(bytes, text);
-  const words = bytes
-    .toString('utf8')
-    .split(/\s+/)
-    .filter((word) => word !== '');
-  if (words.length === 0 || !words.every((word) => word.startsWith(`${source.storeDir}/`))) parseInventory(bytes, text); // which says what is wrong with it
-  const roots = await resolvePaths(source, words);
-  const { infos } = await walkClosure((paths) => source.pathInfos(paths, { signal: context.signal }), roots);
-  const unknown = roots.filter((root) => !infos.has(root));
-  if (unknown.length > 0)
-    throw new NarrowError('missing', `what ${unknown.join(', ')} needs is not known here`, {
-      hint: 'have the other side write an inventory: narrow inventory -o FILE',
-    });
-  const facts = {
-    storeDir: source.storeDir,
-    stores: roots.map((root) => printStorePath(source.storeDir, root)),
-    made: Date.now(),
-  };
-  return { facts, closure: new BaseClosure(infos.values()) };
 }
 
 function planLines(plan: BundlePlan, there: Inventory | undefined): string[] {
@@ -220,26 +212,8 @@ function createdJson(
   };
 }
 
-const units: Readonly<Record<string, number>> = { '': 1, k: 1000, K: 1024, M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 };
-
-function parseSize(text: string): number {
-  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)([kKMGT]?)$/.exec(text) ?? [];
-  if (number === undefined)
-    throw new NarrowError('usage', `--volume-size '${text}' is no size`, { hint: 'for example: 4G, 650M' });
-  // FAT32 takes no file of 4 GiB, which is what people mean by 4G
-  const size = Math.min(Math.floor(Number(number) * units[unit]!), text === '4G' ? 2 ** 32 - 1 : Infinity);
+function volumeSizeOf(text: string): number {
+  const size = parseSize('--volume-size', text);
   if (size >= leastVolume) return size;
   throw new NarrowError('usage', `--volume-size ${text} is too small: volumes have at least ${leastVolume} bytes`);
-}
-
-async function readBytes(file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    throw ioError('read', file, error);
-  }
-}
-
-async function readText(file: string): Promise<string> {
-  return (await readBytes(file)).toString('utf8');
 }

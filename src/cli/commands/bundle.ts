@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { defineApply } from './bundle-apply.ts';
 import { defineCreate } from './bundle-create.ts';
+import { defineMissing } from './bundle-missing.ts';
 import { defineShow, defineVerify } from './bundle-show.ts';
 
 export function define(command: Command, context: Context): void {
@@ -16,6 +17,7 @@ export function define(command: Command, context: Context): void {
   defineCreate(command.command('create'), context);
   defineShow(command.command('show'), context);
   defineVerify(command.command('verify'), context);
+  defineMissing(command.command('missing'), context);
   defineApply(command.command('apply'), context);
 }
 

@@ -1,11 +1,9 @@
 // narrow inventory: what a store has, in a small file that can be carried to where a bundle is made for it.
 
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { formatInventory, mergeInventories, parseInventory } from '../../bundle/inventory.ts';
 import type { Inventory } from '../../bundle/inventory.ts';
 import { rootsOf, takeInventory, topsOf } from '../../bundle/take-inventory.ts';
-import { ioError } from '../../errors.ts';
 import { writeAtomically } from '../../fs/atomic-file.ts';
 import { encodeBase64 } from '../../model/base64.ts';
 import { printStorePath } from '../../model/store-path.ts';
@@ -16,6 +14,7 @@ import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
 import { resolvePaths, storeOption } from '../options.ts';
 import { count, formatBytes, formatTable } from '../output/human.ts';
+import { readBytes } from '../read-bytes.ts';
 
 interface TakeOptions {
   readonly store: string;
@@ -134,10 +133,5 @@ function inventoryJson({ facts, closure }: Inventory): Record<string, unknown> {
 }
 
 async function read(file: string): Promise<Inventory> {
-  try {
-    return parseInventory(await readFile(file), file);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    throw ioError('read', file, error);
-  }
+  return parseInventory(await readBytes(file), file);
 }

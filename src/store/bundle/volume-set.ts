@@ -1,28 +1,21 @@
 // The volumes of a bundle as one string of bytes. A block is checked whenever it is read.
 
-import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
-import { NarrowError, formatError, ioError } from '../../errors.ts';
-import { blockSize, footerSize, hashSize, parseEnd, parseFooter, volumeMagic } from './volume.ts';
-import type { Segment, VolumeEnd } from './volume.ts';
+import { NarrowError, formatError, isNarrowError } from '../../errors.ts';
+import { blockSize } from './volume.ts';
+import type { Segment } from './volume.ts';
+import { damageError, openVolume, readSound } from './volume-file.ts';
+import type { Damage, OpenVolume, Volume } from './volume-file.ts';
 
-export interface Volume extends VolumeEnd {
-  readonly file: string;
-}
-
-interface OpenVolume extends Volume {
-  readonly handle: FileHandle;
-}
-
-/** A block that is not what it was. */
-export interface Damage {
-  readonly file: string;
-  readonly volume: number;
-  /** In the file. */
-  readonly offset: number;
-  readonly length: number;
+/** What files lack to be a bundle. */
+export interface Survey {
+  /** Undefined: none of them could be read. */
+  readonly id: string | undefined;
+  /** Numbers of volumes that are not there. */
+  readonly absent: readonly number[];
+  /** Volumes after this one are not there, nobody knows how many; undefined: none. */
+  readonly after: number | undefined;
+  /** Files that are no volumes, or not any more. */
+  readonly unreadable: readonly NarrowError[];
 }
 
 export class VolumeSet implements AsyncDisposable {
@@ -43,11 +36,28 @@ export class VolumeSet implements AsyncDisposable {
   /** Opens the volumes of one bundle, in any order. Throws `format`, `io`, and `missing` with all that are not there. */
   static async open(files: readonly string[]): Promise<VolumeSet> {
     await using stack = new AsyncDisposableStack();
-    const volumes: OpenVolume[] = [];
-    for (const file of files) volumes.push(await openVolume(file, stack));
-    volumes.sort((a, b) => a.table.volume - b.table.volume);
+    const opened: OpenVolume[] = [];
+    for (const file of files) opened.push(await openVolume(file, stack));
+    const volumes = inOrder(opened);
     expectComplete(volumes);
     return new VolumeSet(volumes, stack.move());
+  }
+
+  /** What these files lack to be a bundle, whatever is wrong with them. Throws `format` for volumes of several bundles, `io`. */
+  static async survey(files: readonly string[]): Promise<Survey> {
+    await using stack = new AsyncDisposableStack();
+    const opened: OpenVolume[] = [];
+    const unreadable: NarrowError[] = [];
+    for (const file of files) {
+      try {
+        opened.push(await openVolume(file, stack));
+      } catch (error) {
+        if (!isNarrowError(error, 'format')) throw error;
+        unreadable.push(error);
+      }
+    }
+    const volumes = inOrder(opened);
+    return { id: volumes[0]?.table.bundle, ...lackOf(volumes), unreadable };
   }
 
   /** The id of the bundle that a file is a volume of. Throws `format`, `io`. */
@@ -85,8 +95,7 @@ export class VolumeSet implements AsyncDisposable {
       const volume = this.#volumes.find(({ table }) => at < table.start + table.size);
       if (!volume) throw formatError('a bundle that is too short', { source: this.name, offset: at });
       const index = Math.floor((at - volume.table.start) / blockSize);
-      const block = await readBlock(volume, index, buffer);
-      const damage = damageOf(volume, index, block);
+      const { block, damage } = await readSound(volume, index, buffer);
       if (damage) throw damageError(damage);
       const from = at - volume.table.start - index * blockSize;
       const part = block.subarray(from, from + end - at);
@@ -104,12 +113,17 @@ export class VolumeSet implements AsyncDisposable {
     for (const volume of this.#volumes) {
       for (let index = 0; index * blockSize < volume.table.size; index++) {
         signal?.throwIfAborted();
-        const block = await readBlock(volume, index, buffer);
+        const { block, damage } = await readSound(volume, index, buffer);
         onBytes(block.length);
-        const damage = damageOf(volume, index, block);
         if (damage) yield damage;
       }
     }
+  }
+
+  /** All of the file of a volume, as it is. Chunks are borrowed. */
+  fileBytes(number: number): AsyncIterable<Uint8Array> {
+    const volume = this.#volumes.find(({ table }) => table.volume === number)!;
+    return volume.handle.createReadStream({ start: 0, autoClose: false });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -117,65 +131,39 @@ export class VolumeSet implements AsyncDisposable {
   }
 }
 
-export function damageError({ file, volume, offset, length }: Damage): NarrowError {
-  return new NarrowError('integrity', `${file} is damaged between offsets ${offset} and ${offset + length}`, {
-    hint: 'copy this file again; the others need not be sent again',
-    data: { file, volume, offset, length },
-  });
+/** Each volume once, by number; the same again are its copies. Throws `format` unless all are of one bundle. */
+function inOrder(opened: readonly OpenVolume[]): OpenVolume[] {
+  const [first] = opened;
+  const volumes = new Map<number, OpenVolume>();
+  for (const volume of opened) {
+    const { file, table } = volume;
+    if (table.bundle !== first!.table.bundle)
+      throw new NarrowError('format', `${file} is a volume of another bundle than ${first!.file}`, { data: { file } });
+    const before = volumes.get(table.volume);
+    if (!before) volumes.set(table.volume, volume);
+    else if (Buffer.from(before.digest).equals(volume.digest)) before.copies.push(volume);
+    else throw new NarrowError('format', `${file} and ${before.file} are different volumes ${table.volume}`);
+  }
+  return [...volumes.values()].sort((a, b) => a.table.volume - b.table.volume);
 }
 
-async function openVolume(file: string, stack: AsyncDisposableStack): Promise<OpenVolume> {
-  const handle = await attempt(file, () => open(file, constants.O_RDONLY));
-  stack.defer(() => handle.close());
-  const { size } = await attempt(file, () => handle.stat());
-  const head = await readAt(handle, file, 0, Math.min(volumeMagic.length, size));
-  if (!head.equals(volumeMagic))
-    throw formatError(
-      'not a bundle',
-      { source: file, offset: 0 },
-      { expected: '"nrwbndl" and version 1', got: JSON.stringify(head.toString('latin1')) },
-    );
-  const footerAt = Math.max(size - footerSize, 0);
-  const lengths = parseFooter(await readAt(handle, file, footerAt, size - footerAt), size, file);
-  const textAt = footerAt - lengths.table - lengths.signatures;
-  // a block has 32 bytes of hashes behind it
-  const hashCount = Math.ceil((textAt - volumeMagic.length) / (blockSize + hashSize));
-  const endAt = textAt - hashCount * hashSize;
-  if (endAt < volumeMagic.length) throw formatError('bad end of a bundle', { source: file, offset: footerAt });
-  const end = parseEnd(await readAt(handle, file, endAt, size - endAt), lengths, { source: file, offset: endAt });
-  if (end.table.size !== endAt - volumeMagic.length)
-    throw formatError(
-      'a bundle of another size',
-      { source: file },
-      { expected: `${end.table.size} bytes`, got: `${endAt - volumeMagic.length}` },
-    );
-  return { ...end, file, handle };
+function lackOf(volumes: readonly OpenVolume[]): Pick<Survey, 'absent' | 'after'> {
+  const last = volumes.at(-1)?.table;
+  const there = new Set(volumes.map(({ table }) => table.volume));
+  const absent = Array.from({ length: last?.volume ?? 0 }, (_, i) => i + 1).filter((number) => !there.has(number));
+  return { absent, after: last?.segments === undefined ? (last?.volume ?? 0) : undefined };
 }
 
 /** Volumes of one bundle, one after the other, from the first to the last. */
 function expectComplete(volumes: readonly OpenVolume[]): void {
   const [first] = volumes;
   if (!first) throw new NarrowError('usage', 'no bundle was named');
-  for (const { file, table } of volumes)
-    if (table.bundle !== first.table.bundle)
-      throw new NarrowError('format', `${file} is a volume of another bundle than ${first.file}`, { data: { file } });
-  const there = new Map<number, OpenVolume>();
-  for (const volume of volumes) {
-    const { volume: number } = volume.table;
-    const before = there.get(number);
-    if (before && !Buffer.from(before.digest).equals(volume.digest))
-      throw new NarrowError('format', `${volume.file} and ${before.file} are different volumes ${number}`);
-    if (before) throw new NarrowError('usage', `${volume.file} and ${before.file} are the same volume ${number}`);
-    there.set(number, volume);
-  }
-  const last = volumes.at(-1)!;
-  const absent = Array.from({ length: last.table.volume }, (_, i) => i + 1).filter((number) => !there.has(number));
-  const open = last.table.segments === undefined;
-  if (absent.length > 0 || open) {
-    const which = [...absent.map(String), ...(open ? [`all after ${last.table.volume}`] : [])].join(', ');
+  const { absent, after } = lackOf(volumes);
+  if (absent.length > 0 || after !== undefined) {
+    const which = [...absent.map(String), ...(after === undefined ? [] : [`all after ${after}`])].join(', ');
     throw new NarrowError('missing', `volumes of the bundle of ${first.file} are not there: ${which}`, {
-      hint: 'name all files of the bundle, or put them into one directory',
-      data: { bundle: first.table.bundle, volumes: absent, more: open },
+      hint: 'name all files of the bundle, or put them into one directory; narrow bundle missing asks for what was lost',
+      data: { bundle: first.table.bundle, volumes: absent, more: after !== undefined },
     });
   }
   let start = 0;
@@ -184,40 +172,5 @@ function expectComplete(volumes: readonly OpenVolume[]): void {
     if (table.start !== start)
       throw formatError('volumes that do not fit', { source: file }, { expected, got: `${table.start}` });
     start += table.size;
-  }
-}
-
-async function readBlock({ handle, file, table }: OpenVolume, index: number, buffer: Buffer): Promise<Buffer> {
-  const length = Math.min(blockSize, table.size - index * blockSize);
-  return readAt(handle, file, volumeMagic.length + index * blockSize, length, buffer);
-}
-
-function damageOf({ file, table, hashes }: OpenVolume, index: number, block: Uint8Array): Damage | undefined {
-  const digest = createHash('sha256').update(block).digest();
-  if (digest.equals(hashes.subarray(index * hashSize, (index + 1) * hashSize))) return undefined;
-  return { file, volume: table.volume, offset: volumeMagic.length + index * blockSize, length: block.length };
-}
-
-/** Exactly `length` bytes. */
-async function readAt(
-  handle: FileHandle,
-  file: string,
-  offset: number,
-  length: number,
-  into: Buffer = Buffer.allocUnsafe(length),
-): Promise<Buffer> {
-  for (let done = 0; done < length;) {
-    const { bytesRead } = await attempt(file, () => handle.read(into, done, length - done, offset + done));
-    if (bytesRead === 0) throw formatError('a file that has become shorter', { source: file, offset: offset + done });
-    done += bytesRead;
-  }
-  return into.subarray(0, length);
-}
-
-async function attempt<T>(file: string, call: () => Promise<T>): Promise<T> {
-  try {
-    return await call();
-  } catch (error) {
-    throw ioError('read', file, error);
   }
 }

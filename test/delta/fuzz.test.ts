@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Fuzzer } from './fuzz/cases.ts';
 
-const cases = 15_000;
+const cases = 10_000;
 
 test('hostile deltas are refused, or make a NAR of the announced size', async () => {
   const fuzzer = await Fuzzer.start();

@@ -96,11 +96,11 @@ function editedUnit(one: UnitParts, others: readonly UnitParts[], random: Random
 
 /** Units cut, gone, doubled, at other places, of other streams. */
 function rearranged(parts: StreamParts, others: readonly UnitParts[], random: Random): StreamParts {
-  if (parts.length === 0) return parts;
   const at = random.below(parts.length);
-  const batch = [...parts[at]!];
+  const batch = [...(parts[at] ?? [])];
   const which = random.below(batch.length);
-  const chosen = batch[which]!;
+  const chosen = batch[which];
+  if (chosen === undefined) return parts;
   switch (random.below(7)) {
     case 0:
       batch.splice(which, 1);

@@ -18,7 +18,8 @@ const patience = 60_000;
 const heapLimit = 192;
 
 export async function run(): Promise<void> {
-  const workers = Math.min(availableParallelism(), cases);
+  // each waits for the threads that decompress
+  const workers = Math.min(2 * availableParallelism(), cases);
   console.log(`\nfuzzing deltas: ${cases} cases from number ${first} on, ${workers} workers`);
   const started = performance.now();
   const share = Math.ceil(cases / workers);

@@ -35,7 +35,7 @@ export function codecSubjects(): Subject[] {
       const base = random.oneIn(20) ? edited(old, random) : old;
       return decodes(base, size, told, settings);
     };
-    return { name: `codec: ${name}`, weight: name === 'dump' ? 1 : 8, run };
+    return { name: `codec: ${name}`, weight: name === 'dump' ? 1 : 16, run };
   });
 }
 

@@ -66,7 +66,8 @@ function compressed(command: string): StreamKind[] {
 
 export const streamKinds: readonly StreamKind[] = [
   { name: 'same', weight: 3, paths: Array.from({ length: 4 }, (_, i) => path(i === 2 ? changed : small, small)) },
-  { name: 'tree', weight: 20, paths: [onTranslated, path(small, changed), path(changed)] },
+  { name: 'tree', weight: 16, paths: [onTranslated, path(small, changed)] },
+  one('tree without a base', 4, changed),
   one(
     'moved',
     6,
@@ -78,7 +79,7 @@ export const streamKinds: readonly StreamKind[] = [
   {
     name: 'parts',
     weight: 1,
-    paths: [path(directory({ a: bytes(noise(300_000, 1)), b: file('b') }), small), path(small)],
+    paths: [path(directory({ a: bytes(noise(140_000, 1)), b: file('b') }), small), path(small)],
   },
   ...filePairs.map(({ name, fresh }) =>
     one(`similar ${name}`, name === 'dump' ? 1 : 6, directory({ [name]: bytes(fresh) }), old),

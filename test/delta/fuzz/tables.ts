@@ -94,7 +94,7 @@ function infoSubject(): Subject {
       input.expectEnd();
     });
   };
-  return { name: 'path infos', weight: 20, run };
+  return { name: 'path infos', weight: 30, run };
 }
 
 function inventorySubject(): Subject {
@@ -105,7 +105,7 @@ function inventorySubject(): Subject {
     const input = new ColumnReader(editedColumns(columns, random));
     return taken(() => void readInventory(input).digest());
   };
-  return { name: 'inventory', weight: 10, run };
+  return { name: 'inventory', weight: 15, run };
 }
 
 async function digestSubject(): Promise<Subject> {
@@ -119,7 +119,7 @@ async function digestSubject(): Promise<Subject> {
         expectThat(index.length <= told.length + sizes, 'more entries than bytes');
     });
   };
-  return { name: 'digests', weight: 10, run };
+  return { name: 'digests', weight: 15, run };
 }
 
 async function derivationSubject(): Promise<Subject> {

@@ -48,6 +48,17 @@ export function planCollection(inventory: Inventory, kept: Kept, uses: Float64Ar
   return { steps: stepsOf(inventory, goes, topDown), goes, nars, bytes, rooted, held };
 }
 
+/** What goes when `doomed` rows have to, whatever keeps them: these, and all that needs them. */
+export function planRemoval(inventory: Inventory, doomed: Iterable<number>): GcPlan {
+  const { references } = inventory;
+  const goes = new Uint8Array(references.length);
+  for (const row of doomed) goes[row] = 1;
+  const topDown = referrersFirst(inventory);
+  // from the bottom up: each row after all that it refers to
+  for (const row of topDown.toReversed()) if (references[row]!.some((reference) => goes[reference])) goes[row] = 1;
+  return { steps: stepsOf(inventory, goes, topDown), goes, ...freed(inventory, goes), rooted: 0, held: 0 };
+}
+
 /** Marks everything that `start` leads to; returns how many were marked. */
 function mark({ references }: Inventory, start: Iterable<number>, marks: Uint8Array): number {
   const open = [...start].filter((row) => !marks[row]);

@@ -7,8 +7,8 @@ import type { CacheStore } from '../store/cache/cache-store.ts';
 import type { FileOptions, ListedCacheFile } from '../store/cache/files.ts';
 import { readLeases } from '../store/cache/leases.ts';
 import type { Leases } from '../store/cache/leases.ts';
-import { planCollection } from './gc-plan.ts';
-import type { GcPlan } from './gc-plan.ts';
+import { planCollection, planRemoval } from './gc-plan.ts';
+import type { GcPlan, Kept as KeptRows } from './gc-plan.ts';
 import { takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
 import { readRoots } from './roots.ts';
@@ -26,9 +26,18 @@ export interface GcRequest extends FileOptions {
   readonly maxSize?: number | undefined;
   /** What was written in the last so many milliseconds stays: somebody without a lease may be pushing. */
   readonly grace: number;
+  /** Damage that is to go, with all that needs it, whatever keeps it: then nothing else of use goes. */
+  readonly doomed?: Doomed | undefined;
   readonly logged?: LoggedUses | undefined;
   readonly accessTimes?: boolean | undefined;
   readonly onPhase?: ((text: string) => void) | undefined;
+}
+
+export interface Doomed {
+  /** Hash parts. */
+  readonly parts: ReadonlySet<string>;
+  /** Narinfos that cannot be read, and records: what needs them is among the parts. */
+  readonly files: readonly string[];
 }
 
 export interface Survey {
@@ -40,7 +49,7 @@ export interface Survey {
   readonly plan: GcPlan;
   /** Generations and notes of pushes that go: they name what goes, or are as old. */
   readonly records: readonly string[];
-  /** NARs without narinfo and unfinished files that go. */
+  /** NARs without narinfo, unfinished and damaged files that go. */
   readonly strays: readonly ListedCacheFile[];
   /** NARs stay this time, since somebody is pushing who may be about to name them. */
   readonly narsStay: boolean;
@@ -48,33 +57,52 @@ export interface Survey {
 
 /** `now`: by the place's clock, milliseconds since 1970. Throws `format` when a record of what to keep cannot be read. */
 export async function survey(request: GcRequest, now: number): Promise<Survey> {
-  const { store, grace, olderThan, maxSize, keepGenerations, onPhase } = request;
+  const { store, grace, olderThan, keepGenerations, doomed, onPhase } = request;
   // before the listing: who leases later waits for us
   const leases = await readLeases(store.files, now, grace, request);
   const roots = await readRoots(store, request);
-  expectReadable(roots, store.files.url);
+  if (doomed) expectQuiet(leases, store.files.url);
+  else expectReadable(roots, store.files.url);
   onPhase?.('listing the cache');
   const inventory = await takeInventory(store, {
     ...request,
     onRead: (count, of) => count % 1000 === 0 && onPhase?.(`reading narinfos, ${count} of ${of}`),
   });
-  const rowsOf = (paths: Iterable<StorePath>): number[] =>
-    Array.from(paths, (path) => inventory.rowOf.get(hashPart(path))).filter((row) => row !== undefined);
-  const unusedSince = olderThan === undefined ? undefined : now - olderThan;
-  const kept = {
-    roots: rowsOf([...roots.pins, ...newest(roots, keepGenerations)].flatMap(({ paths }) => paths)),
-    held: [
-      ...[...leases.held].flatMap((part) => inventory.rowOf.get(part) ?? []),
-      ...inventory.narinfos.flatMap((file, row) => (file.modified > now - grace ? [row] : [])),
-    ],
-  };
   const uses = lastUses(inventory, { ...request, roots });
-  const plan = planCollection(inventory, kept, uses, { unusedSince, maxSize });
+  const unusedSince = olderThan === undefined ? undefined : now - olderThan;
+  const plan = doomed
+    ? planRemoval(inventory, rowsOf(inventory, doomed.parts))
+    : planCollection(inventory, keptRows(request, { inventory, roots, leases, now }), uses, {
+        ...request,
+        unusedSince,
+      });
   const narsStay = leases.live > 0;
   const old = (file: ListedCacheFile): boolean => file.modified <= now - grace;
   const strays = narsStay ? [] : straysOf(inventory).filter(old);
-  const records = recordsOf(roots, { inventory, plan, keepGenerations, unusedSince, maxSize });
+  const keep = doomed ? Infinity : keepGenerations;
+  const records = recordsOf(roots, { ...request, inventory, plan, keepGenerations: keep, unusedSince });
   return { inventory, roots, leases, uses, plan, records, strays, narsStay };
+}
+
+function rowsOf({ rowOf }: Inventory, parts: Iterable<string>): number[] {
+  return Array.from(parts, (part) => rowOf.get(part)).filter((row) => row !== undefined);
+}
+
+function keptRows(
+  { keepGenerations, grace }: GcRequest,
+  { inventory, roots, leases, now }: Pick<Survey, 'inventory' | 'roots' | 'leases'> & { readonly now: number },
+): KeptRows {
+  const paths = [...roots.pins, ...newest(roots, keepGenerations)].flatMap((record) => record.paths);
+  const young = inventory.narinfos.flatMap((file, row) => (file.modified > now - grace ? [row] : []));
+  return { roots: rowsOf(inventory, paths.map(hashPart)), held: [...rowsOf(inventory, leases.held), ...young] };
+}
+
+/** What a running push relies on cannot be taken from under it. */
+function expectQuiet({ live }: Leases, url: string): void {
+  if (live === 0) return;
+  throw new NarrowError('unavailable', `somebody is pushing to ${url}: what is damaged cannot be removed meanwhile`, {
+    hint: 'run it again afterwards',
+  });
 }
 
 function newest({ names }: Roots, count: number): Roots['pins'] {
@@ -113,7 +141,7 @@ interface Fate {
   readonly plan: GcPlan;
   readonly keepGenerations: number;
   readonly unusedSince: number | undefined;
-  readonly maxSize: number | undefined;
+  readonly maxSize?: number | undefined;
 }
 
 function recordsOf({ names, pushes }: Roots, fate: Fate): string[] {

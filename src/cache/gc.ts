@@ -42,6 +42,7 @@ export async function runGc(request: GcRequest): Promise<GcResult> {
   await sweep.all([...found.records, ...found.leases.dead]);
   await sweep.all(await realisationsOf(request, found));
   for (const step of found.plan.steps) await sweep.all(step.map((row) => found.inventory.narinfos[row]!.reference));
+  await sweep.all(request.doomed?.files ?? []);
   await sweep.all(listingsOf(found));
   if (!found.narsStay) await sweepNars(request, found, sweep);
   await sweep.all(found.strays.filter(({ reference }) => !reference.startsWith('nar/')).map((f) => f.reference));

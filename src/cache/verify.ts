@@ -39,6 +39,8 @@ export interface CacheProblem {
   /** In the cache. */
   readonly file: string;
   readonly message: string;
+  /** What is named, and not there. */
+  readonly absent?: StorePath | undefined;
 }
 
 export interface VerifyCacheRequest extends FileOptions {
@@ -78,9 +80,9 @@ function tell(
   kind: CacheProblemKind,
   file: string,
   message: string,
-  path?: StorePath,
+  { path, absent }: { readonly path?: StorePath; readonly absent?: StorePath } = {},
 ): void {
-  onProblem({ kind, path, file, message });
+  onProblem({ kind, path, file, message, absent });
 }
 
 function checkFiles(request: VerifyCacheRequest, { rows, narOf, nars, narinfos }: Inventory): void {
@@ -89,9 +91,9 @@ function checkFiles(request: VerifyCacheRequest, { rows, narOf, nars, narinfos }
     // on another host
     if (/^https?:/i.test(reference)) continue;
     const narinfo = narinfos[row]!.reference;
-    if (!file) tell(request, 'file', narinfo, `its NAR ${reference} is not there`, path);
+    if (!file) tell(request, 'file', narinfo, `its NAR ${reference} is not there`, { path });
     else if (fileSize !== 0 && file.size !== fileSize)
-      tell(request, 'file', narinfo, `its NAR ${reference} has ${file.size} bytes, not ${fileSize}`, path);
+      tell(request, 'file', narinfo, `its NAR ${reference} has ${file.size} bytes, not ${fileSize}`, { path });
   }
 }
 
@@ -104,13 +106,10 @@ async function checkClosure(request: VerifyCacheRequest, { rows, rowOf, narinfos
     for (const path of (await upstream.pathInfos([...absent.keys()], request)).keys()) absent.delete(path);
   }
   for (const [reference, row] of absent)
-    tell(
-      request,
-      'closure',
-      narinfos[row]!.reference,
-      `it refers to ${reference}, which is not there`,
-      rows[row]!.path,
-    );
+    tell(request, 'closure', narinfos[row]!.reference, `it refers to ${reference}, which is not there`, {
+      path: rows[row]!.path,
+      absent: reference,
+    });
 }
 
 function checkRoots(request: VerifyCacheRequest, { rowOf }: Inventory, roots: Roots): void {
@@ -123,7 +122,8 @@ function checkRoots(request: VerifyCacheRequest, { rowOf }: Inventory, roots: Ro
   }
   for (const record of [...roots.pins, ...[...roots.names.values()].flat()])
     for (const path of record.paths)
-      if (!rowOf.has(hashPart(path))) tell(request, 'record', record.reference, `it names ${path}, which is not there`);
+      if (!rowOf.has(hashPart(path)))
+        tell(request, 'record', record.reference, `it names ${path}, which is not there`, { absent: path });
 }
 
 async function checkRealisations(request: VerifyCacheRequest, { others, rowOf }: Inventory): Promise<void> {
@@ -136,7 +136,8 @@ async function checkRealisations(request: VerifyCacheRequest, { others, rowOf }:
       const { outPath } = parseRealisation(bytes, parseRealisationFileName(decodeURIComponent(reference)), {
         source: reference,
       });
-      if (!rowOf.has(hashPart(outPath))) tell(request, 'record', reference, `it names ${outPath}, which is not there`);
+      if (!rowOf.has(hashPart(outPath)))
+        tell(request, 'record', reference, `it names ${outPath}, which is not there`, { absent: outPath });
     } catch (error) {
       if (!isNarrowError(error, 'format')) throw error;
       tell(request, 'record', reference, error.message);
@@ -165,7 +166,7 @@ async function checkPaths(request: VerifyCacheRequest, { rows, narOf, nars }: In
       signal,
     }))
       for (const { kind, message } of report.problems)
-        tell(request, kind, `${hashPart(report.path)}.narinfo`, message, report.path);
+        tell(request, kind, `${hashPart(report.path)}.narinfo`, message, { path: report.path });
   }
 }
 

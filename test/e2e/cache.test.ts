@@ -274,6 +274,23 @@ test('verify names everything that is wrong, stats what fills it', async () => {
   assert.deepEqual([...new Set(await verify('--no-trust', '--no-contents'))], ['closure', 'file', 'narinfo']);
 });
 
+test('repair mends what verify finds, sign adds a key; every Nix reads what comes of it', async () => {
+  const [broken, second] = [join(dir, 'broken'), join(dir, 'home-2.sec')];
+  const repair = ['cache', 'repair', broken, '--no-trust'];
+  await fails(2, repair);
+  const plan = await json(...repair, '--from', basic.root, '--dry-run');
+  assert.deepEqual(plan['unmended'], []);
+  await fails(3, ['cache', 'verify', broken, '--no-trust']);
+  const done = await json(...repair, '--from', basic.root);
+  assert.equal((done['mended'] as unknown[]).length, done['problems']);
+  await narrow(['cache', 'verify', broken, '--no-trust']);
+  const { publicKey: other } = await json('key', 'generate', 'home-2', '--out', second);
+  await narrow(['cache', 'sign', broken, '--key', keyFile, '--key', second]);
+  for (const key of [publicKey, other as string])
+    await narrow(['cache', 'verify', broken, '--trusted-public-key', key]);
+  for (const nix of nixes()) await expectReadable(nix, `file://${broken}`, basic);
+});
+
 test('what an upstream signs is left to it, and looked for there', async () => {
   const [upstream, thin] = [join(dir, 'upstream'), join(dir, 'thin')];
   await narrow(['push', upstream, '--from', basic.root, '--key', keyFile, basic.named['libc']!]);

@@ -150,6 +150,22 @@ test('push, and what is said of a cache', async () => {
     problems: [{ kind: 'string', path: 'string', file: 'string', message: 'string' }],
     leftovers: { files: 'number', bytes: 'number' },
   });
+  const problem = { kind: 'string', path: 'string', file: 'string', message: 'string' };
+  assert.deepEqual(await shape(0, 'cache', 'repair', kept, '--from', root, '--no-trust'), {
+    dryRun: 'boolean',
+    problems: 'number',
+    mended: [{ ...problem, mendedWith: 'string', from: 'string' }],
+    unmended: [],
+    removed: [],
+    bytes: 'number',
+  });
+  assert.deepEqual(await shape(0, 'cache', 'sign', kept, '--key', (await keyPair('lab-2')).secretFile), {
+    dryRun: 'boolean',
+    signed: [{ path: 'string', signatures: ['string'] }],
+    generations: [{ name: 'string', generation: 'number' }],
+    unchanged: 'number',
+    damaged: [],
+  });
   await narrow(['push', kept, '--from', root, '--name', 'n', libc]);
   assert.deepEqual(await shape(0, 'cache', 'gc', kept, '--keep-generations', '1', '--grace', '0s'), {
     dryRun: 'boolean',

@@ -5,8 +5,10 @@ import { readUpstreams } from '../../cache/upstream.ts';
 import { verifyCache } from '../../cache/verify.ts';
 import type { CacheProblem } from '../../cache/verify.ts';
 import { printStorePath } from '../../model/store-path.ts';
+import type { StoreDir } from '../../model/store-path.ts';
 import { openCacheStore } from '../../store/open-cache.ts';
 import { openStore } from '../../store/open.ts';
+import type { OpenContext } from '../../store/open-context.ts';
 import type { Store } from '../../store/store.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
@@ -46,9 +48,8 @@ async function runVerify(url: string, options: VerifyOptions, context: Context):
   const open = openContext(context, { trustedPublicKey: options.trustedPublicKey ?? [] });
   await using stack = new AsyncDisposableStack();
   const store = stack.use(await openCacheStore(url, open, 'read'));
-  const upstreams: Store[] = [];
-  if (options.upstream !== false)
-    for (const one of await readUpstreams(store, { signal })) upstreams.push(stack.use(await openStore(one, open)));
+  const urls = options.upstream === false ? [] : await readUpstreams(store, { signal });
+  const upstreams = await openAll(urls, open, stack);
   const progress = startProgress(context);
   stack.defer(() => progress.stop());
   progress.event({ type: 'phase', text: 'checking' });
@@ -69,7 +70,7 @@ async function runVerify(url: string, options: VerifyOptions, context: Context):
   progress.stop();
   if (problems.length > 0) context.status = 3;
   if (options.json) {
-    const full = problems.map((one) => ({ ...one, path: one.path && printStorePath(store.storeDir, one.path) }));
+    const full = problems.map((problem) => problemJson(store.storeDir, problem));
     return context.out(JSON.stringify({ paths, bytes, problems: full, leftovers }));
   }
   for (const { file, message } of problems) await context.out(`${file}: ${message}`);
@@ -80,4 +81,19 @@ async function runVerify(url: string, options: VerifyOptions, context: Context):
   context.say(
     `checked ${count(paths, 'path')}, ${formatBytes(bytes)} read: ${count(problems.length, 'problem')}${left}`,
   );
+}
+
+/** Opened for as long as the stack stands. */
+export async function openAll(
+  urls: readonly string[],
+  open: OpenContext,
+  stack: AsyncDisposableStack,
+): Promise<Store[]> {
+  const stores: Store[] = [];
+  for (const url of urls) stores.push(stack.use(await openStore(url, open)));
+  return stores;
+}
+
+export function problemJson(storeDir: StoreDir, { kind, path, file, message }: CacheProblem): Record<string, unknown> {
+  return { kind, path: path && printStorePath(storeDir, path), file, message };
 }

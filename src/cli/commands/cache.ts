@@ -5,6 +5,7 @@ import type { Context } from '../context.ts';
 import { defineGc } from './cache-gc.ts';
 import { defineInit } from './cache-init.ts';
 import { definePins } from './cache-pins.ts';
+import { defineRepair } from './cache-repair.ts';
 import { defineReports } from './cache-reports.ts';
 import { defineSign } from './cache-sign.ts';
 import { defineVerify } from './cache-verify.ts';
@@ -19,4 +20,5 @@ export function define(command: Command, context: Context): void {
   defineGc(command, context);
   defineSign(command, context);
   defineVerify(command, context);
+  defineRepair(command, context);
 }

@@ -213,7 +213,7 @@ export class CacheStore implements WritableStore {
   }
 
   #steps(options: AddOptions & { readonly signal: AbortSignal }): AddSteps<WrittenPath> {
-    const { signal, onBytes } = options;
+    const { signal, onBytes, repair: replace } = options;
     const cores = availableParallelism();
     const threads = this.#params.parallel ? cores : 1;
     // xz keeps a core and 94 MB for each stream; of zstd one more than cores hides the waiting, and yet more fight for cache
@@ -225,7 +225,7 @@ export class CacheStore implements WritableStore {
       write: async (item) => {
         const report = onBytes && ((bytes: number) => onBytes(item.info.path, bytes));
         const params = this.#params;
-        const written = await writeNar(this.#files, item, { params, threads, encoders, signal, onBytes: report });
+        const written = await writeNar(this.#files, item, { params, threads, encoders, signal, onBytes: report, replace });
         await this.#writeListing(item, written, { signal });
         return { ...written, narinfo: this.#prepareNarinfo(newInfo(item, written), { signal }) };
       },

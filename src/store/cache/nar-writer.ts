@@ -28,6 +28,8 @@ export interface WriteNarOptions extends FileOptions {
   /** How many streams of this encoding are written at once. */
   readonly encoders: (encoding: string) => Slots;
   readonly onBytes?: ((bytes: number) => void) | undefined;
+  /** A file of that name and size may be damaged: it is written again. */
+  readonly replace?: boolean | undefined;
 }
 
 export interface WrittenNar {
@@ -47,7 +49,7 @@ export async function writeNar(files: CacheFiles, item: Item, options: WriteNarO
   await using staged = new HashedStage(await files.stage({ signal }));
   const encoding = await fill(staged, item, nar, listing, options);
   const file = staged.file(encoding);
-  const bytes = (await isThere(files, file, options)) ? 0 : file.size;
+  const bytes = options.replace !== true && (await isThere(files, file, options)) ? 0 : file.size;
   if (bytes > 0) await staged.commit(file.url, { signal });
   return { file, bytes, listing: listing?.root };
 }

@@ -43,8 +43,13 @@ export interface EncodeDeltaOptions {
 /** Batches begin small, so that the other side can begin, and grow to this, in bytes before compression. */
 const batchSize = 4 * 1024 * 1024;
 const firstBatchSize = 128 * 1024;
-/** A batch is sent when its paths have so many bytes, even if nothing of them travels: the other side has work with them. */
-const workSize = 128 * 1024 * 1024;
+/** A batch is sent when its paths have so many bytes, even if little of them travels: the other side has work with them. */
+const workSize = 16 * 1024 * 1024;
+const firstWorkSize = 2 * 1024 * 1024;
+/** Batches up to this size are compressed at once: what comes after them may take long. */
+const quickSize = 64 * 1024;
+
+const none = Buffer.alloc(0);
 
 const freshLevels: Readonly<Record<Level, number>> = { fast: 12, best: 19 };
 
@@ -57,7 +62,6 @@ export async function* encodeDelta(
   options: EncodeDeltaOptions = {},
 ): AsyncGenerator<Uint8Array, void> {
   using encoder = new DeltaEncoder(options);
-  yield streamMagic;
   for await (const item of items) yield* encoder.path(item);
   yield* encoder.end();
 }
@@ -76,6 +80,9 @@ class DeltaEncoder implements Disposable {
   readonly #contents = new UnitWriter(this.#pool);
   #limit = firstBatchSize;
   #work = 0;
+  #workLimit = firstWorkSize;
+  /** The beginning of the stream, until it goes out with the first batch. */
+  #head: Buffer = streamMagic;
   #tallies: Tally[] = [];
   #flight: Flight | undefined;
 
@@ -115,14 +122,14 @@ class DeltaEncoder implements Disposable {
     if (tally.absent) this.#batch.absent();
     else if (tally.same) this.#batch.same();
     else this.#batch.unit(unit.last, contents, tally);
-    if (this.#batch.size >= this.#limit || this.#work >= workSize) yield* this.#cut();
+    if (this.#batch.size >= this.#limit || this.#work >= this.#workLimit) yield* this.#cut();
   }
 
   async *end(): AsyncGenerator<Uint8Array, void> {
     if (!this.#batch.empty) yield* this.#cut();
     yield* this.#land();
     this.#report(this.#tallies);
-    yield Buffer.of(0);
+    yield this.#headed(Buffer.of(0));
   }
 
   #level(): Level {
@@ -134,21 +141,30 @@ class DeltaEncoder implements Disposable {
   async *#cut(): AsyncGenerator<Uint8Array, void> {
     this.#options.signal?.throwIfAborted();
     yield* this.#land();
+    const quick = this.#batch.size <= quickSize;
     const bytes = this.#batch.take(this.#solid, this.#level());
     // it may fail before anybody waits for it
     bytes.catch(() => {});
     this.#flight = { bytes, tallies: this.#tallies };
     this.#tallies = [];
     this.#limit = Math.min(batchSize, this.#limit * 2);
+    this.#workLimit = Math.min(workSize, this.#workLimit * 2);
     this.#work = 0;
+    if (quick) yield* this.#land();
   }
 
   async *#land(): AsyncGenerator<Uint8Array, void> {
     const flight = this.#flight;
     if (flight === undefined) return;
     this.#flight = undefined;
-    yield await flight.bytes;
+    yield this.#headed(await flight.bytes);
     this.#report(flight.tallies);
+  }
+
+  #headed(bytes: Buffer): Buffer {
+    const head = this.#head;
+    this.#head = none;
+    return head.length === 0 ? bytes : Buffer.concat([head, bytes]);
   }
 
   #report(tallies: readonly Tally[]): void {

@@ -23,18 +23,19 @@ export class FrameWriter {
 
   /** Resolves when the chunk may be reused. */
   async write(chunk: Uint8Array): Promise<void> {
-    if (this.#length + chunk.length > this.#buffer.length) await this.#flush();
+    if (this.#length + chunk.length > this.#buffer.length) await this.flush();
     if (chunk.length >= this.#buffer.length) return this.#frame(chunk);
     this.#buffer.set(chunk, this.#length);
     this.#length += chunk.length;
   }
 
   async end(): Promise<void> {
-    await this.#flush();
+    await this.flush();
     await this.#output.write(length(0));
   }
 
-  async #flush(): Promise<void> {
+  /** Hands on what was joined so far. */
+  async flush(): Promise<void> {
     if (this.#length === 0) return;
     const full = this.#buffer.subarray(0, this.#length);
     this.#length = 0;

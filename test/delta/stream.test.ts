@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib';
 import type { ByteString } from '../../src/bytes/byte-string.ts';
 import { collect } from '../../src/bytes/source.ts';
 import { packingTools } from '../../src/delta/recompress/member.ts';
-import { decodeDelta } from '../../src/delta/stream.ts';
+import { decodeDelta, encodeDelta } from '../../src/delta/stream.ts';
 import type { PathReport } from '../../src/delta/stream.ts';
 import { isNarrowError } from '../../src/errors.ts';
 import { hashPartMaps, noise, treesOf, variantsOf } from './arbitraries.ts';
@@ -56,6 +56,24 @@ function memoryOf(tree: SyncFileTree, path: readonly Parameters<SyncFileTree['st
 }
 
 describe('the delta stream', () => {
+  it('sends paths that are their bases before all of them were looked at', async () => {
+    const tree = memoryTree({ type: 'regular', executable: false, contents: noise(1 << 20, 1) });
+    const asked: number[] = [];
+    const items = function* (): Generator<TestPath> {
+      for (let i = 0; i < 32; i++) {
+        asked.push(i);
+        yield { name: `path-${i}`, fresh: tree, bases: [tree] };
+      }
+    };
+    const delta = encodeDelta(items());
+    const first = await delta.next();
+    assert.ok(first.done !== true && asked.length <= 2, `${asked.length} paths`);
+    let batches = 1;
+    for await (const _ of delta) batches++;
+    // a packet each: not too many
+    assert.ok(batches <= 6, `${batches} batches`);
+  });
+
   it('gives back any trees, whatever their bases', async () => {
     await fc.assert(
       fc.asyncProperty(

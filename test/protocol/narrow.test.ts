@@ -68,6 +68,28 @@ test('a login shell that prints into the greeting is named', async () => {
   );
 });
 
+test('what a body has is there before the next of it is made, both ways', async () => {
+  const seen = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  await using client = await connect({
+    async rebuild(_, body) {
+      for await (const _chunk of body) seen[0]!.resolve();
+      return [];
+    },
+    async send(_, __, send) {
+      await send(Buffer.from('abc'));
+      await seen[1]!.promise;
+      await send(Buffer.from('def'));
+    },
+  });
+  const body = async function* (): AsyncGenerator<Uint8Array> {
+    yield Buffer.from('delta');
+    await seen[0]!.promise;
+    yield Buffer.from('more');
+  };
+  await client.call(ops.rebuild, { numbers: [], whole: [], checkSignatures: false, realisations: [] }, body());
+  for await (const _ of client.stream(ops.send, { numbers: [], whole: [], level: 'best' }).bytes) seen[1]!.resolve();
+});
+
 test('every answer comes as it was given', async () => {
   const offer: Offer = {
     candidates: [{ root: one.info.path, digest: Buffer.from('12345678'), count: 3 }],

@@ -5,7 +5,8 @@ import type { ByteReader } from '../../bytes/reader.ts';
 import type { ByteSource } from '../../bytes/source.ts';
 import { ByteWriter } from '../../bytes/writer.ts';
 import type { Peer } from '../codec/codec.ts';
-import { readFramed, writeFramed } from '../framed.ts';
+import type { Output } from '../duplex.ts';
+import { FrameWriter, readFramed } from '../framed.ts';
 import type { Pipeline, ReplyStream } from '../pipeline.ts';
 import type { NarrowGreeting } from './handshake.ts';
 import type { NarrowOperation } from './operations.ts';
@@ -40,11 +41,7 @@ export class NarrowClient implements AsyncDisposable {
     const reply = await this.#pipeline.request(
       async (output) => {
         await output.write(this.#encode(op, request));
-        if (op.body === 'frames')
-          await writeFramed(
-            output,
-            until(body, () => answered),
-          );
+        if (op.body === 'frames') await sendBody(output, body, () => answered);
       },
       async (reader) => {
         const got = await getReply(reader, op.reply, this.#peer);
@@ -93,10 +90,14 @@ export class NarrowClient implements AsyncDisposable {
   }
 }
 
-/** What comes of `source` before `left` is true. */
-async function* until(source: ByteSource, left: () => boolean): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const chunk of source) {
-    if (left()) return;
-    yield chunk;
+/** Writes `body` as frames until `left` is true. Each chunk goes out at once: the other side works on it while the next is made. */
+async function sendBody(output: Output, body: ByteSource, left: () => boolean): Promise<void> {
+  const frames = new FrameWriter(output);
+  for await (const chunk of body) {
+    if (left()) break;
+    await frames.write(chunk);
+    await frames.flush();
+    await output.flush();
   }
+  await frames.end();
 }

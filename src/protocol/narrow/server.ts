@@ -58,7 +58,11 @@ async function serveOne(
   let out = new ByteWriter();
   try {
     if (!handler) throw new NarrowError('refused', `${op.name} is not allowed here`);
-    const answer = await handler(request, body ? unclosed(body) : [], async (chunk) => frames?.write(chunk));
+    const answer = await handler(request, body ? unclosed(body) : [], async (chunk) => {
+      await frames?.write(chunk);
+      await frames?.flush();
+      await output.flush();
+    });
     putAnswer(out, op.reply, answer, peer);
   } catch (error) {
     // without what was written of an answer

@@ -1,5 +1,6 @@
 // Paths out of a delta, which come in its order, for readers that want them in theirs: what is passed over is put aside.
 
+import { setImmediate } from 'node:timers/promises';
 import { NarrowError } from '../../errors.ts';
 import type { DecodedPath, DeltaTarget, PathReport } from '../../delta/stream.ts';
 import { Spool } from '../../fs/spool.ts';
@@ -9,6 +10,9 @@ import type { OpenNar } from '../store.ts';
 export interface NumberedTarget extends DeltaTarget {
   readonly number: number;
 }
+
+/** The event loop gets a turn each time this many bytes came out: threads that unpack have something to say. */
+const turnSize = 1 << 20;
 
 type Decoded = DecodedPath<NumberedTarget>;
 
@@ -23,6 +27,7 @@ export class DecodedPaths implements AsyncDisposable {
   readonly #aside = new Map<number, { readonly spool: Spool; readonly failure: unknown }>();
   /** Readers take turns. */
   #turn: Promise<void> = Promise.resolve();
+  #sinceTurn = 0;
 
   constructor(
     paths: AsyncGenerator<Decoded, void>,
@@ -63,7 +68,7 @@ export class DecodedPaths implements AsyncDisposable {
   async *#forward(number: number): AsyncGenerator<Uint8Array, void, undefined> {
     for (let next = await this.#paths.next(); next.done !== true; next = await this.#paths.next()) {
       const { target } = next.value;
-      if (target.number === number) yield* rebuilt(next.value);
+      if (target.number === number) yield* this.#rebuilt(next.value);
       else if (this.#wanted(target.number)) await this.#putAside(next.value);
       this.#onReport(target, next.value.report());
       if (target.number === number) return;
@@ -75,7 +80,7 @@ export class DecodedPaths implements AsyncDisposable {
     const { target } = path;
     const spool = new Spool();
     try {
-      for await (const chunk of rebuilt(path)) await spool.write(chunk);
+      for await (const chunk of this.#rebuilt(path)) await spool.write(chunk);
       this.#aside.set(target.number, { spool, failure: undefined });
     } catch (failure) {
       this.#aside.set(target.number, { spool, failure });
@@ -90,20 +95,25 @@ export class DecodedPaths implements AsyncDisposable {
     await spool[Symbol.asyncDispose]();
   }
 
+  /** What comes out of the bases. Whatever is wrong with these, the path is not what it should be: `integrity`. */
+  async *#rebuilt({ target, nar }: Decoded): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      for await (const chunk of nar) {
+        yield chunk;
+        if ((this.#sinceTurn += chunk.length) < turnSize) continue;
+        this.#sinceTurn = 0;
+        await setImmediate();
+      }
+    } catch (cause) {
+      if (!(cause instanceof NarrowError) || !['io', 'missing', 'refused'].includes(cause.code)) throw cause;
+      const why = `${target.name} cannot be rebuilt: ${cause.message}`;
+      throw new NarrowError('integrity', why, { cause, data: { path: target.name } });
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#paths.return();
     await this.#with[Symbol.asyncDispose]();
     await Promise.all([...this.#aside.values()].map(({ spool }) => spool[Symbol.asyncDispose]()));
-  }
-}
-
-/** What comes out of the bases. Whatever is wrong with these, the path is not what it should be: `integrity`. */
-async function* rebuilt({ target, nar }: Decoded): AsyncGenerator<Uint8Array, void, undefined> {
-  try {
-    yield* nar;
-  } catch (cause) {
-    if (!(cause instanceof NarrowError) || !['io', 'missing', 'refused'].includes(cause.code)) throw cause;
-    const why = `${target.name} cannot be rebuilt: ${cause.message}`;
-    throw new NarrowError('integrity', why, { cause, data: { path: target.name } });
   }
 }

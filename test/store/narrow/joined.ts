@@ -89,7 +89,7 @@ export async function system(build: string, version: number): Promise<readonly S
 /** Sees each chunk that passes, and may change it. */
 export type Bend = (direction: 'up' | 'down', chunk: Buffer) => void;
 
-/** A line on which nothing has passed for so many milliseconds is cut: both sides may wait for what was bent away. */
+/** A bent line on which nothing has passed for so many milliseconds is cut: both sides may wait for what was bent away. */
 const patience = 150;
 
 export interface Joined {
@@ -100,16 +100,16 @@ export interface Joined {
 }
 
 /** A far narrow that speaks for `store`. */
-export function joined(store: MemoryNarrow, bend: Bend = () => {}): Joined {
+export function joined(store: MemoryNarrow, bend?: Bend): Joined {
   const warnings: string[] = [];
   const bytes = { up: 0, down: 0 };
   const start = (): Duplex => {
     const [client, server] = pair();
-    const timer = setTimeout(() => client.destroy(), patience);
+    const timer = bend && setTimeout(() => client.destroy(), patience);
     const pass: Bend = (direction, chunk) => {
-      timer.refresh();
+      timer?.refresh();
       bytes[direction] += chunk.length;
-      bend(direction, chunk);
+      bend?.(direction, chunk);
     };
     const far = new FarContext({ store, destination: store, trustedKeys });
     const served = serveNarrow(bent(server, 'down', pass), greeting, farSide(far));

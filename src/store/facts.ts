@@ -32,6 +32,17 @@ export interface FreeSpace {
 export interface InspectOptions extends QueryOptions {
   /** Ask nothing over a line that is not known already. */
   readonly quick?: boolean | undefined;
+  /** The copy that is meant: where it depends on an answer, a question is worth its while also when it is to be quick. */
+  readonly copy?: MeantCopy | undefined;
+}
+
+export interface MeantCopy {
+  /** Bytes of NARs that will be added. */
+  readonly narSize: number;
+  /** Of the paths: neither signed nor content-addressed. */
+  readonly unsigned: number;
+  /** Nobody vouches for these. */
+  readonly checkSignatures: boolean;
 }
 
 export interface InspectableStore extends Store {

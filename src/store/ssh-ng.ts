@@ -3,9 +3,12 @@
 
 import type { StoreDir, StorePath } from '../model/store-path.ts';
 import { parseStorePath, printStorePath } from '../model/store-path.ts';
+import type { InspectOptions, StoreFacts } from './facts.ts';
 import type { HostedStore, Machine } from './machine.ts';
 import type { RemoteContext } from './remote/context.ts';
 import { remoteStoreDir } from './remote/context.ts';
+import type { HostFacts } from './remote/host-facts.ts';
+import { hostFacts, worthAskingHost } from './remote/host-facts.ts';
 import { RemoteRoots } from './remote/remote-roots.ts';
 import type { SshPlace } from './remote/ssh-connection.ts';
 import { explainGreeting, siblingProgram, sshPlace } from './remote/ssh-connection.ts';
@@ -53,14 +56,30 @@ async function closureThere(
 
 export class SshNgStore extends WorkerStore implements HostedStore, RootedStore {
   readonly machine: Machine | undefined;
-  readonly #connection: Disposable;
+  readonly #place: SshPlace;
+  #host: Promise<HostFacts> | undefined;
   readonly #roots: RemoteRoots;
 
   constructor(place: SshPlace, options: WorkerStoreOptions) {
     super(options);
-    this.#connection = place.connection;
+    this.#place = place;
     this.machine = sshMachine(place);
     this.#roots = new RemoteRoots(place, options.storeDir);
+  }
+
+  /** What the daemon does not tell, the machine does: two round trips more, where paths would be refused half-way. */
+  override async inspect(options: InspectOptions = {}): Promise<StoreFacts> {
+    const told = await super.inspect(options);
+    const { copy } = options;
+    const doubtful = copy && copy.unsigned > 0 && (copy.checkSignatures || !this.#believed(told.trust));
+    if (!doubtful && !worthAskingHost(options)) return told;
+    const { trust = told.trust, ...there } = await (this.#host ??= hostFacts(this.#place, this.storeDir));
+    return { ...told, ...there, trust: told.trust === 'unknown' ? trust : told.trust };
+  }
+
+  /** Root's daemon opens the store itself, and trusts it. */
+  #believed(trust: StoreFacts['trust']): boolean {
+    return trust === 'trusted' || (trust === 'unknown' && this.#place.connection.resolve().user === 'root');
   }
 
   expectRoot(link: string, path?: StorePath): void {
@@ -77,6 +96,6 @@ export class SshNgStore extends WorkerStore implements HostedStore, RootedStore 
 
   override async [Symbol.asyncDispose](): Promise<void> {
     await super[Symbol.asyncDispose]();
-    this.#connection[Symbol.dispose]();
+    this.#place.connection[Symbol.dispose]();
   }
 }

@@ -13,13 +13,15 @@ import type { Greeted } from '../protocol/serve/client.ts';
 import { serveOperations as ops } from '../protocol/serve/operations.ts';
 import { SpooledTrees } from './cache/spooled-trees.ts';
 import type { BuildOutcome, BuildRequestOptions, BuildTarget, BuildingStore } from './building.ts';
-import type { StoreFacts } from './facts.ts';
+import type { InspectOptions, StoreFacts } from './facts.ts';
 import type { HostedStore, Machine } from './machine.ts';
 import { verdictOn } from './verdict.ts';
 import { buildOverServe, failOnAbort } from './remote/build.ts';
 import type { RemoteContext } from './remote/context.ts';
 import { remoteStoreDir } from './remote/context.ts';
 import { Fetcher } from './remote/fetcher.ts';
+import type { HostFacts } from './remote/host-facts.ts';
+import { hostFacts, worthAskingHost } from './remote/host-facts.ts';
 import { outcomesOf } from './remote/outcomes.ts';
 import { mayBeRealised, readDrvNar, surelyRealised } from './remote/realisations.ts';
 import { RemoteRoots } from './remote/remote-roots.ts';
@@ -79,6 +81,7 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
   #coming: readonly StorePath[] = [];
   /** Paths that were not there when it was checked. */
   readonly #missing = new Set<StorePath>();
+  #host: Promise<HostFacts> | undefined;
 
   constructor(place: SshPlace, storeDir: StoreDir, context: RemoteContext, lines: Lines) {
     this.#lines = lines;
@@ -250,10 +253,18 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
     return [];
   }
 
-  /** The greeting tells the protocol's version and nothing else. */
-  async inspect(): Promise<StoreFacts> {
+  /** The greeting tells the protocol's version and nothing else; the machine is asked beside it. */
+  async inspect(options: InspectOptions = {}): Promise<StoreFacts> {
     const { version } = await this.#ask((client) => client.ready);
-    return { kind: 'store over ssh', version: `serve protocol 2.${version}` };
+    const facts = { kind: 'store over ssh', version: `serve protocol 2.${version}` };
+    // an ordinary user's paths go through the daemon there
+    const worth =
+      worthAskingHost(options) || (options.copy?.unsigned && this.place.connection.resolve().user !== 'root');
+    if (!worth) return facts;
+    const { signatures, ...there } = await (this.#host ??= hostFacts(this.place, this.storeDir));
+    // the server vouches for what it is sent, where it may
+    const required = signatures?.required === true && there.trust !== 'trusted';
+    return { ...facts, ...there, signatures: signatures && { ...signatures, required } };
   }
 
   async check(infos: readonly PathInfo[], options: AddOptions = {}): Promise<Map<StorePath, Verdict>> {

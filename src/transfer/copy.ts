@@ -82,7 +82,7 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
   const { plan, travel } = await planFor(request, closure, add, met);
   const elsewhere = new Set(plan.elsewhere);
   onEvent?.({ type: 'plan', plan });
-  const findings = await preflight(destination, { plan, quick: true, signal });
+  const findings = await preflight(destination, { plan, quick: true, checkSignatures: add.checkSignatures, signal });
   onEvent?.({ type: 'preflight', findings });
   await request.approve?.(plan);
   if (request.dryRun) return { plan, findings, outcomes: [], bytes: 0, directBytes: 0, deltas: new Map() };

@@ -2,6 +2,7 @@
 // the store tells of itself (store/facts.ts) and from the plan; nothing is guessed, and what nobody tells is said to be so.
 
 import { NarrowError } from '../errors.ts';
+import type { PathInfo } from '../model/path-info.ts';
 import type { StoreFacts } from '../store/facts.ts';
 import { isInspectable } from '../store/facts.ts';
 import type { Store } from '../store/store.ts';
@@ -24,8 +25,10 @@ export interface Finding {
 export interface PreflightOptions {
   /** The copy that is meant; without it, the place is looked at for itself. */
   readonly plan?: Plan | undefined;
-  /** Ask nothing over a line that is not known already. */
+  /** Ask nothing over a line that is not known already, unless the plan depends on it. */
   readonly quick?: boolean | undefined;
+  /** Nobody vouches for the paths. Default true. */
+  readonly checkSignatures?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -35,16 +38,18 @@ const clockTolerance = 300;
 /** Looks at `destination`. Throws only when it cannot be reached at all. */
 export async function preflight(destination: Store, options: PreflightOptions = {}): Promise<Finding[]> {
   if (!isInspectable(destination)) return [];
-  return findingsOn(await destination.inspect(options), options.plan);
+  const { plan, checkSignatures = true, quick, signal } = options;
+  const copy = plan && plan.missing.length > 0 ? { ...plan, checkSignatures } : undefined;
+  return findingsOn(await destination.inspect({ quick, copy, signal }), plan, checkSignatures);
 }
 
 /** What the facts mean, for `plan` where there is one. */
-export function findingsOn(facts: StoreFacts, plan?: Plan): Finding[] {
+export function findingsOn(facts: StoreFacts, plan?: Plan, checkSignatures: boolean = true): Finding[] {
   const { kind, version } = facts;
   const reach: Finding = { level: 'ok', subject: 'reach', what: version ? `${kind}: ${version}` : kind };
   const idle = plan?.missing.length === 0 && plan.toSign.length === 0;
   const room = idle ? [] : [write(facts), space(facts, plan)];
-  const rest = [...room, trust(facts, plan), signatures(facts, plan), clock(facts)];
+  const rest = [...room, trust(facts, plan), signatures(facts, plan, checkSignatures), clock(facts)];
   return [reach, ...rest.filter((finding) => finding !== undefined)];
 }
 
@@ -94,7 +99,11 @@ function trust({ trust: there, signatures: rules }: StoreFacts, plan: Plan | und
   const who = there === 'untrusted' ? 'this user is not trusted' : 'whether this user is trusted is not told';
   // without a plan, and where the rules are known, the plan's refusals say it
   if (plan && (unsigned === 0 || rules))
-    return { level: there === 'untrusted' ? 'ok' : 'untold', subject, what: `${who}, which nothing here depends on` };
+    return {
+      level: there === 'untrusted' ? 'ok' : 'untold',
+      subject,
+      what: unsigned === 0 ? `${who}, which nothing here depends on` : who,
+    };
   const what = plan
     ? `${who}: the ${unsigned} paths without a signature are refused, unless require-sigs is off there`
     : `${who}: only signed and content-addressed paths are taken`;
@@ -103,9 +112,16 @@ function trust({ trust: there, signatures: rules }: StoreFacts, plan: Plan | und
 
 const signHint = 'sign the paths (narrow sign) with a key that is trusted there; see narrow doctor for the lines';
 
-function signatures({ signatures: rules }: StoreFacts, plan: Plan | undefined): Finding | undefined {
+function signatures(facts: StoreFacts, plan: Plan | undefined, checkSignatures: boolean): Finding | undefined {
   const subject = 'signatures';
+  const { signatures: rules } = facts;
   const [first] = plan?.refused ?? [];
+  const [unsigned, ...more] = plan && !first ? refusedThere(facts, plan, checkSignatures) : [];
+  if (unsigned) {
+    const others = more.length > 0 ? ` and ${more.length} others lack` : ' lacks';
+    const what = `${unsigned.path}${others} a signature by a key that is trusted there`;
+    return { level: 'error', subject, what, hint: signHint };
+  }
   if (plan && first) {
     const what = `${plan.refused.length} of ${plan.total} paths would be refused: ${first.path} ${first.why}`;
     return { level: 'error', subject, what, hint: first.hint };
@@ -117,6 +133,19 @@ function signatures({ signatures: rules }: StoreFacts, plan: Plan | undefined): 
   if (trustedKeys.length > 0)
     return { level: 'ok', subject, what: `signatures by ${trustedKeys.join(', ')} are taken` };
   return { level: 'warning', subject, what: 'signatures are asked for, and no key is trusted', hint: signHint };
+}
+
+/** Where the rules are another machine's, the verdicts on the paths were made without them. */
+function refusedThere(
+  { trust: there, signatures: rules }: StoreFacts,
+  plan: Plan,
+  checkSignatures: boolean,
+): PathInfo[] {
+  const asked = there === 'untrusted' || (there === 'trusted' && checkSignatures);
+  if (!rules?.required || !asked) return [];
+  const trusted = new Set(rules.trustedKeys);
+  const signed = ({ signatures: all }: PathInfo): boolean => all.some((one) => trusted.has(one.split(':')[0]!));
+  return plan.missing.filter((info) => info.ca === undefined && !signed(info));
 }
 
 function clock({ clock: there }: StoreFacts): Finding | undefined {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { closure, keyPair } from '../lab/closures.ts';
 import { nix } from '../lab/nix.ts';
-import { copies, fails, labels, schemes, start } from './ssh-lab.ts';
+import { copies, fails, labels, narrow, schemes, start } from './ssh-lab.ts';
 
 for (const label of labels) {
   for (const scheme of schemes) {
@@ -23,11 +23,17 @@ for (const label of labels) {
   }
 }
 
-for (const scheme of schemes) {
-  test(`${scheme}: an ordinary user brings what proves itself, and is told which path is refused`, async () => {
+for (const [scheme, label] of [
+  ['ssh', '2.8'],
+  ['ssh', 'current'],
+  ['ssh-ng', '2.8'],
+  ['ssh-ng', '2.26'],
+  ['ssh-ng', 'current'],
+] as const) {
+  test(`${scheme}, Nix ${label}: an ordinary user brings what proves itself; what is refused is known before`, async () => {
     const [basic, { publicKey }] = [await closure('basic'), await keyPair('lab-1')];
     const pi = {
-      nix: 'current',
+      nix: label,
       daemon: true,
       readOnlyStore: true,
       trustedKeys: [publicKey],
@@ -36,7 +42,15 @@ for (const scheme of schemes) {
     await using lab = await start({ pi }, basic);
     await copies(lab, ['--from', `local?root=${basic.root}`, '--to', `${scheme}://bob@pi`, basic.drv]);
     const error = await fails(lab, ['--to', `${scheme}://bob@pi`, basic.top]);
-    assert.match(error, /[0-9a-z]{32}-\S+.*lacks a signature/);
+    assert.match(
+      error,
+      /cannot take the copy: [0-9a-z]{32}-\S+ and \d+ others lack a signature by a key that is trusted/,
+    );
+    const told = await narrow(lab, ['doctor', '--json', `${scheme}://bob@pi`]);
+    const { stores } = JSON.parse(told.stdout) as { stores: readonly Record<string, unknown>[] };
+    const { trust, requireSigs, trustedKeys, clockAhead, free } = stores[0]!;
+    assert.deepEqual([trust, requireSigs, trustedKeys], ['untrusted', true, ['lab-1']]);
+    assert.ok(Math.abs(clockAhead as number) <= 5 && (free as number) > 0);
     const valid = await nix('2.8').store(lab.root('pi'), '-q', '--references', basic.drv);
     assert.ok(valid.length > 0);
     assert.equal(await nix('2.8').complaints(lab.root('pi')), undefined);

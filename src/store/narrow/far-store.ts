@@ -70,7 +70,8 @@ export function farStore(stock: SshStore, options: FarOptions): SshStore & Delta
       const realised = paths.filter(({ ca }) => ca).map(({ path }) => path);
       return realised.length === 0 ? [] : [...(await session.client.call(ops.realisations, { paths: realised }))];
     },
-    inspect: () => (session?.sender ? Promise.resolve(factsOf(session.sender, session.client)) : stock.inspect()),
+    inspect: (asked) =>
+      session?.sender ? Promise.resolve(factsOf(session.sender, session.client)) : stock.inspect(asked),
     check: (infos, how) => session?.sender?.check(infos, how ?? {}) ?? stock.check(infos, how),
     add: (items, how) => session?.sender?.add(items, how ?? {}) ?? stock.add(items, how),
     addSignatures: (path, narHash, signatures) =>

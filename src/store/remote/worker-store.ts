@@ -16,7 +16,7 @@ import { SpooledTrees } from '../cache/spooled-trees.ts';
 import { verdictOn } from '../verdict.ts';
 import type { SubstituteOptions, SubstitutingStore } from '../substituting.ts';
 import type { BuildOutcome, BuildRequestOptions, BuildTarget, BuildingStore } from '../building.ts';
-import type { StoreFacts } from '../facts.ts';
+import type { InspectOptions, StoreFacts } from '../facts.ts';
 import type {
   Abilities,
   AddOptions,
@@ -162,7 +162,7 @@ export class WorkerStore implements BuildingStore, ListedStore, SubstitutingStor
   }
 
   /** What the daemon said when it was greeted. */
-  async inspect(): Promise<StoreFacts> {
+  async inspect(_?: InspectOptions): Promise<StoreFacts> {
     const client = await this.client();
     const { nixVersion, version } = client.peer;
     const { requireSignatures, context } = this.options;

@@ -59,8 +59,8 @@ await build({
   platform: 'node',
   target: 'node24',
   format: 'cjs',
-  // an addon, and a library as large as all the rest that only HTTP needs
-  external: ['koffi', 'undici'],
+  // an addon, and libraries as large as all the rest that only HTTP or S3 needs
+  external: ['koffi', 'undici', '@aws-sdk/*'],
   banner: {
     js: "const moduleUrl = (file) => require('node:url').pathToFileURL(require('node:path').join(__dirname, file)).href;",
   },

@@ -99,8 +99,9 @@ async function describeProgram(program: Command): Promise<void> {
 
 const footer = `
 Stores are named by URLs, as in Nix: auto, local, local?root=DIR, daemon,
-ssh://HOST, ssh-ng://HOST, file://DIR, sftp://HOST/DIR, https://HOST. A command that
-works on one store takes --store; copy has two, --from and --to.
+ssh://HOST, ssh-ng://HOST, file://DIR, sftp://HOST/DIR, s3://BUCKET,
+https://HOST. A command that works on one store takes --store; copy has two,
+--from and --to.
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 the answer is "no", 130 interrupted.`;
 
 /** What commander says of wrong usage, as an error of ours; its help and version stay what they are. */

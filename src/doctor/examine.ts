@@ -40,7 +40,7 @@ export async function examineStore(
   try {
     const { scheme } = spoken(url);
     // a cache that is not there is a mistake in its address; the others are looked at as destinations
-    const mode = ['file', 'http', 'https', 'sftp'].includes(scheme) ? 'read' : 'write';
+    const mode = ['file', 'http', 'https', 's3', 'sftp'].includes(scheme) ? 'read' : 'write';
     await using store = await openStore(url, context, mode);
     const facts: StoreFacts = isInspectable(store) ? await store.inspect(context) : { kind: 'store' };
     const answered = Math.round(performance.now() - begun);

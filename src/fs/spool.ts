@@ -9,20 +9,22 @@ import { join } from 'node:path';
 import { ioError } from '../errors.ts';
 import { spoolDirectory } from './state-directory.ts';
 
-/** Kept in memory up to here, in bytes. */
+/** Kept in memory up to here, in bytes, where nothing else is said. */
 const memoryLimit = 1 << 20;
 const readSize = 256 * 1024;
 
 /** Written once from the start to the end, then read in any order, any number of times. */
 export class Spool implements AsyncDisposable {
+  readonly #inMemory: number;
   #directory: string | undefined;
   #chunks: Buffer[] = [];
   #file: FileHandle | undefined;
   #size = 0;
 
   /** `directory` has to be there, and to have room for what comes; default one in the state directory. */
-  constructor(directory?: string) {
+  constructor(directory?: string, inMemory: number = memoryLimit) {
     this.#directory = directory;
+    this.#inMemory = inMemory;
   }
 
   /** Bytes so far. */
@@ -32,7 +34,7 @@ export class Spool implements AsyncDisposable {
 
   /** Appends a borrowed chunk. Throws `io`. */
   async write(chunk: Uint8Array): Promise<void> {
-    if (!this.#file && this.#size + chunk.length <= memoryLimit) this.#chunks.push(Buffer.from(chunk));
+    if (!this.#file && this.#size + chunk.length <= this.#inMemory) this.#chunks.push(Buffer.from(chunk));
     else await this.#append(chunk);
     this.#size += chunk.length;
   }

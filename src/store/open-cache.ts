@@ -25,6 +25,6 @@ export async function openCacheStore(text: string, context: OpenContext, mode: O
   if (isCache(store)) return store;
   await store[Symbol.asyncDispose]();
   throw new NarrowError('unsupported', `${store.url} is no static cache`, {
-    hint: 'name a directory, file://DIR, sftp://HOST/DIR, or https://HOST',
+    hint: 'name a directory, file://DIR, sftp://HOST/DIR, s3://BUCKET, or https://HOST',
   });
 }

@@ -44,6 +44,8 @@ async function openParsed(url: StoreUrl, context: OpenContext, mode: OpenMode): 
       return (await import('./ssh-ng.ts')).openSshNgStore(url.place, url.params, context);
     case 'sftp':
       return (await import('./sftp.ts')).openSftpCache(url.place, url.params, context, mode);
+    case 's3':
+      return (await import('./s3.ts')).openS3Cache(url.place, url.params, context, mode);
     case 'bundle':
       return (await import('./bundle/open.ts')).openBundleStore(url.place, url.params, context, openStore);
     case 'auto':

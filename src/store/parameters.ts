@@ -14,6 +14,17 @@ const cache = [
   'write-nar-listing',
   'index-debug-info',
 ];
+const bucket = [
+  'region',
+  'endpoint',
+  'scheme',
+  'profile',
+  'addressing-style',
+  'storage-class',
+  'multipart-upload',
+  'multipart-chunk-size',
+  'multipart-threshold',
+];
 const login = ['ssh-key', 'base64-ssh-public-host-key', 'compress'];
 const ssh = [...login, 'max-connections', 'remote-store', 'remote-program'];
 
@@ -29,6 +40,7 @@ const known: Readonly<Record<StoreUrl['scheme'], readonly string[]>> = {
   ssh: [...ssh, 'narrow', 'delta-level'],
   'ssh-ng': ssh,
   sftp: [...cache, ...login, 'remote-program', 'fsync'],
+  s3: [...cache, ...retries, ...bucket],
 };
 
 /** A warning for each parameter that has no meaning for this kind of store. */

@@ -6,14 +6,25 @@ import { fileURLToPath } from 'node:url';
 import { NarrowError } from '../errors.ts';
 
 export interface StoreUrl {
-  readonly scheme: 'auto' | 'daemon' | 'local' | 'file' | 'http' | 'https' | 'ssh' | 'ssh-ng' | 'bundle' | 'sftp';
-  /** `[user@]host[:port]` of `ssh` and `ssh-ng`, with the path behind it of `sftp`, directory of `file`, file of `bundle`, whole URL without parameters of `http(s)`, root of `local` given as a plain path. */
+  readonly scheme:
+    | 'auto'
+    | 'daemon'
+    | 'local'
+    | 'file'
+    | 'http'
+    | 'https'
+    | 'ssh'
+    | 'ssh-ng'
+    | 'bundle'
+    | 'sftp'
+    | 's3';
+  /** `[user@]host[:port]` of `ssh` and `ssh-ng`, with the path behind it of `sftp`, bucket of `s3`, directory of `file`, file of `bundle`, whole URL without parameters of `http(s)`, root of `local` given as a plain path. */
   readonly place: string;
   readonly params: URLSearchParams;
 }
 
 /** What is known but spoken elsewhere: named, so that the message can say more than "unknown". */
-const known = ['s3', 'narrow', 'local-overlay', 'dummy'];
+const known = ['narrow', 'local-overlay', 'dummy'];
 
 /** Reads a store URL. Throws `usage` for what is none, `unsupported` for schemes this version does not speak. */
 export function parseStoreUrl(text: string): StoreUrl {
@@ -26,6 +37,7 @@ export function parseStoreUrl(text: string): StoreUrl {
   if (base.startsWith('ssh://')) return { scheme: 'ssh', place: base.slice('ssh://'.length), params };
   if (base.startsWith('ssh-ng://')) return { scheme: 'ssh-ng', place: base.slice('ssh-ng://'.length), params };
   if (base.startsWith('sftp://')) return { scheme: 'sftp', place: base.slice('sftp://'.length), params };
+  if (base.startsWith('s3://')) return { scheme: 's3', place: base.slice('s3://'.length), params };
   if (base.startsWith('file://')) return { scheme: 'file', place: filePlace(base), params };
   if (base.startsWith('bundle:')) return { scheme: 'bundle', place: bundlePlace(base), params };
   if (/^https?:\/\//.test(base))
@@ -34,7 +46,7 @@ export function parseStoreUrl(text: string): StoreUrl {
   const scheme = /^([a-z0-9+-]+):/.exec(base)?.[1];
   if (scheme !== undefined && known.includes(scheme)) {
     throw new NarrowError('unsupported', `this version of narrow does not speak ${scheme}: stores yet`, {
-      hint: 'it speaks local, daemon, ssh://HOST, ssh-ng://HOST, file://DIR, sftp://HOST/DIR and http(s)://HOST',
+      hint: 'it speaks local, daemon, ssh://HOST, ssh-ng://HOST, file://DIR, sftp://HOST/DIR, s3://BUCKET and http(s)://HOST',
     });
   }
   throw new NarrowError('usage', `'${text}' is no store URL`, {

@@ -42,7 +42,7 @@ test('places that are not there are errors with what to do, not exceptions', asy
     const { findings, facts } = await examineStore(url, testContext({ 'download-attempts': '1' }), []);
     assert.deepEqual([findings[0]?.level, findings[0]?.subject, facts], ['error', 'reach', undefined], url);
   }
-  const [unspoken] = (await examineStore('s3://bucket', testContext(), [])).findings;
+  const [unspoken] = (await examineStore('dummy://', testContext(), [])).findings;
   assert.equal(unspoken?.level, 'untold');
   await assert.rejects(examineStore('nonsense', testContext(), []), { code: 'usage' });
 });

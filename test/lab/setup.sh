@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests talk to, on Debian as root: Debian's own Nix (2.8), sshd, nginx and small tools from the machine's
-# apt, and newer Debian suites' Nix with all its libraries, unpacked beside it into .build/lab (nothing of these is
-# installed). Fast when all is there. The mirror is the one that apt is set up with.
+# apt, and newer Debian suites' Nix and OpenStack Swift (which speaks S3) with all their libraries, unpacked beside it into
+# .build/lab (nothing of these is installed). Fast when all is there. The mirror is the one that apt is set up with.
 set -eu
 cd "$(dirname "$0")/../.."
 lab=$PWD/.build/lab
@@ -56,9 +56,9 @@ mirror() {
   apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)' 'Created-By: Packages' | sed -n 's/^Debian|//p' | head -n 1
 }
 
-# unpack_nix SUITE DIR: that suite's Nix in DIR/root, its programs in DIR/bin
-unpack_nix() {
-  suite=$1 to=$2
+# unpack SUITE PACKAGE DIR: that suite's package and all it needs in DIR/root
+unpack() {
+  suite=$1 package=$2 to=$3
   apt=$lab/apt-$suite
   rm -rf "$apt" "$to.part"
   mkdir -p "$apt/parts" "$apt/lists/partial" "$apt/cache/archives/partial" "$to.part/root" "$to.part/bin"
@@ -72,12 +72,18 @@ unpack_nix() {
     if [ -e "$keyring" ]; then echo "Signed-By: $keyring"; fi
   } > "$apt/parts/lab.sources"
   run "$lab/log/$suite-update.log" in_suite "$apt" apt-get -oAPT::Update::Error-Mode=any update || return 1
-  run "$lab/log/$suite-download.log" in_suite "$apt" apt-get --no-install-recommends -d -y install nix-bin || return 1
+  run "$lab/log/$suite-download.log" in_suite "$apt" apt-get --no-install-recommends -d -y install "$package" || return 1
   for deb in "$apt"/cache/archives/*.deb; do
     dpkg-deb --fsys-tarfile "$deb" | tar -x --no-same-owner --no-same-permissions --keep-directory-symlink \
       --exclude './usr/share/*' --exclude '*/perl*' -C "$to.part/root" -f - || return 1
   done
   rm -rf "$apt"
+}
+
+# unpack_nix SUITE DIR: that suite's Nix in DIR/root, its programs in DIR/bin
+unpack_nix() {
+  to=$2
+  unpack "$1" nix-bin "$to" || return 1
   own_libraries "$to.part" "$to" || return 1
   rm -rf "$to"
   mv "$to.part" "$to"
@@ -102,9 +108,26 @@ newer() { # SUITE NAME
   unpack_nix "$1" "$lab/$2"
 }
 
+# Swift as a library, and the Python that it is for: s3-swift.py starts it.
+swift() { # SUITE
+  python=$lab/swift/bin/python
+  if "$python" -c 'import swift' > /dev/null 2>&1; then return 0; fi
+  say "unpacking OpenStack Swift of Debian $1"
+  to=$lab/swift
+  unpack "$1" python3-swift "$to" || return 1
+  rm -rf "$to"
+  mv "$to.part" "$to"
+  loader=$(find "$to/root" -name 'ld-linux-*.so.?' | sort | tail -n 1)
+  libs=$(dirname "$(find "$to/root" -name libc.so.6 | sort | tail -n 1)")
+  printf '#!/bin/sh\nPYTHONHOME=%s exec %s --library-path %s %s "$@"\n' \
+    "$to/root/usr" "$loader" "$libs" "$to/root/usr/bin/python3" > "$python"
+  chmod 755 "$python"
+}
+
 install_tools
 mkdir -p /nix # a place to mount at, for tests in mount namespaces of their own
 newer trixie nix-2.26
+swift trixie
 if ! newer sid nix-current; then
   say "*** the current Nix (Debian sid) was NOT FOUND: tests run with 2.8 and 2.26 only ***"
 fi

@@ -42,7 +42,7 @@ export function define(command: Command, context: Context): void {
     .description('Push paths and all they need into a static cache, signed. Looks for secrets before anything leaves.')
     .argument(
       '<cache>',
-      'a directory, file://DIR, sftp://HOST/DIR or http(s)://HOST, with parameters as in file:///srv/cache?compression=zstd',
+      'a directory, file://DIR, sftp://HOST/DIR, s3://BUCKET or http(s)://HOST, with parameters as in file:///srv/cache?compression=zstd',
     );
   pathArguments(command)
     .option('--from <url>', 'the store that has the paths', 'auto')

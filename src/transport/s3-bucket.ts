@@ -1,0 +1,322 @@
+// A bucket of an S3-compatible store. The AWS SDK signs, finds credentials and reads the answers; connections, pace, tries and
+// resuming are ours: docs/decisions/s3.md.
+
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import type { S3ClientConfig, StorageClass } from '@aws-sdk/client-s3';
+import type { ByteSource } from '../bytes/source.ts';
+import type { HttpAnswer } from './http-answer.ts';
+import { resumingBody } from './http-body.ts';
+import type { HttpSettings } from './http-settings.ts';
+import { parseRetryAfter, pause, retryDelay } from './retry.ts';
+import { isAbsent, isCredentialsFailure, isSlowDown, isTransientS3, s3Error, s3Failure } from './s3-errors.ts';
+import { S3Handler } from './s3-handler.ts';
+import type { SeenServer } from './s3-handler.ts';
+import { S3Pace } from './s3-pace.ts';
+
+export interface S3Settings {
+  readonly bucket: string;
+  readonly region: string;
+  /** With its scheme; undefined: that of AWS. */
+  readonly endpoint: string | undefined;
+  /** Of the shared files of AWS's tools. */
+  readonly profile: string | undefined;
+  /** The bucket's name in the path of a URL, not in the host's name. */
+  readonly pathStyle: boolean;
+  readonly storageClass: string | undefined;
+  readonly http: HttpSettings;
+}
+
+export interface S3Object {
+  readonly key: string;
+  readonly size: number;
+  /** Milliseconds since 1970. */
+  readonly modified: number;
+  readonly etag: string;
+}
+
+/** `absent`: 403 says that there is no such object, as it does to who may not list. */
+export type Forbidden = 'absent' | 'refused';
+
+interface Call {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE' | 'list';
+  readonly key: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+interface SendOptions {
+  readonly abortSignal?: AbortSignal;
+}
+
+export class S3Bucket implements AsyncDisposable {
+  /** `s3://NAME`. */
+  readonly url: string;
+  readonly #settings: S3Settings;
+  readonly #handler: S3Handler;
+  readonly #pace: S3Pace;
+  #client: S3Client;
+
+  constructor(settings: S3Settings) {
+    this.#settings = settings;
+    this.url = `s3://${settings.bucket}`;
+    this.#handler = new S3Handler(settings.http);
+    this.#pace = new S3Pace(settings.http.connections);
+    this.#client = new S3Client(this.#config());
+  }
+
+  /** What the last answer said of the server. */
+  get seen(): SeenServer | undefined {
+    return this.#handler.seen;
+  }
+
+  /** Looks for credentials. Without any, what everybody may read is read unsigned; false tells so. Throws `refused` for bad ones. */
+  async login(): Promise<boolean> {
+    try {
+      await this.#client.config.credentials();
+      return true;
+    } catch (error) {
+      if (!isCredentialsFailure(error) || this.#settings.profile !== undefined)
+        throw s3Error('GET', this.url, error, 1);
+      this.#client.destroy();
+      this.#client = new S3Client({ ...this.#config(), ...anonymous });
+      return false;
+    }
+  }
+
+  /** Size and time of an object; undefined when there is none. */
+  async head(key: string, signal?: AbortSignal): Promise<Omit<S3Object, 'key'> | undefined> {
+    const found = await this.#orAbsent({ method: 'HEAD', key, signal }, 'absent', (options) =>
+      this.#client.send(new HeadObjectCommand(this.#at(key)), options),
+    );
+    if (!found) return undefined;
+    const { ContentLength = 0, LastModified, ETag = '' } = found;
+    return { size: ContentLength, modified: LastModified?.getTime() ?? 0, etag: ETag };
+  }
+
+  /** Opens an object from byte `offset` on; undefined when there is none. Reading goes on after broken connections. */
+  async open(
+    key: string,
+    range: { readonly offset?: number | undefined; readonly length?: number | undefined },
+    forbidden: Forbidden,
+    signal?: AbortSignal,
+  ): Promise<{ readonly size: number | undefined; readonly bytes: ByteSource } | undefined> {
+    const first = await this.#get(key, headersOf(range), forbidden, signal);
+    if (!first) return undefined;
+    let next: HttpAnswer | undefined = first;
+    const send = async (headers: Record<string, string>): Promise<HttpAnswer> => {
+      const answer = next ?? (await this.#get(key, headers, 'refused', signal));
+      next = undefined;
+      return answer ?? gone(first);
+    };
+    return resumingBody(send, `${this.url}/${key}`, range, this.#settings.http.retry, signal);
+  }
+
+  /** Writes an object, replacing what is there. `bytes` are kept until all is done. */
+  async put(key: string, bytes: Uint8Array, type: string, signal?: AbortSignal): Promise<void> {
+    await this.#run({ method: 'PUT', key, signal }, (options) =>
+      this.#client.send(new PutObjectCommand({ ...this.#new(key, type), Body: bytes }), options),
+    );
+  }
+
+  /** Writes an object unless there is one: then false. Undefined where the server cannot do that. */
+  async putNew(key: string, bytes: Uint8Array, type: string, signal?: AbortSignal): Promise<boolean | undefined> {
+    try {
+      const input = { ...this.#new(key, type), Body: bytes, IfNoneMatch: '*' };
+      await this.#run({ method: 'PUT', key, signal }, (options) =>
+        this.#client.send(new PutObjectCommand(input), options),
+      );
+      return true;
+    } catch (error) {
+      const failure = s3Failure((error as Error).cause);
+      if (failure?.status === 412) return false;
+      if (failure?.name === 'NotImplemented' || failure?.status === 501) return undefined;
+      throw error;
+    }
+  }
+
+  async remove(key: string, signal?: AbortSignal): Promise<void> {
+    await this.#orAbsent({ method: 'DELETE', key, signal }, 'refused', (options) =>
+      this.#client.send(new DeleteObjectCommand(this.#at(key)), options),
+    );
+  }
+
+  /** The objects whose keys begin with `prefix`; with `flat` only those without a slash behind it. */
+  async *list(prefix: string, flat: boolean, signal?: AbortSignal): AsyncGenerator<S3Object, void, undefined> {
+    let token: string | undefined;
+    do {
+      const page = await this.#run({ method: 'list', key: prefix, signal }, (options) => {
+        const next = { ...(token !== undefined && { ContinuationToken: token }), ...(flat && { Delimiter: '/' }) };
+        return this.#client.send(
+          new ListObjectsV2Command({ Bucket: this.#settings.bucket, Prefix: prefix, ...next }),
+          options,
+        );
+      });
+      for (const { Key = '', Size = 0, LastModified, ETag = '' } of page.Contents ?? []) {
+        yield { key: Key, size: Size, modified: LastModified?.getTime() ?? 0, etag: ETag };
+      }
+      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+  }
+
+  /** Begins an object of many parts, which becomes one when it is completed. */
+  async begin(key: string, type: string, signal?: AbortSignal): Promise<string> {
+    const { UploadId = '' } = await this.#run({ method: 'PUT', key, signal }, (options) =>
+      this.#client.send(new CreateMultipartUploadCommand(this.#new(key, type)), options),
+    );
+    return UploadId;
+  }
+
+  /** Sends part `number` (from 1), and returns its tag. */
+  async putPart(key: string, id: string, number: number, bytes: Uint8Array, signal?: AbortSignal): Promise<string> {
+    const { ETag = '' } = await this.#run({ method: 'PUT', key, signal }, (options) =>
+      this.#client.send(
+        new UploadPartCommand({ ...this.#at(key), UploadId: id, PartNumber: number, Body: bytes }),
+        options,
+      ),
+    );
+    return ETag;
+  }
+
+  async complete(key: string, id: string, tags: readonly string[], signal?: AbortSignal): Promise<void> {
+    const Parts = tags.map((ETag, i) => ({ ETag, PartNumber: i + 1 }));
+    await this.#run({ method: 'PUT', key, signal }, (options) =>
+      this.#client.send(
+        new CompleteMultipartUploadCommand({ ...this.#at(key), UploadId: id, MultipartUpload: { Parts } }),
+        options,
+      ),
+    );
+  }
+
+  /** Drops the parts of what will not be completed. */
+  async abandon(key: string, id: string): Promise<void> {
+    await this.#run({ method: 'DELETE', key, signal: undefined }, (options) =>
+      this.#client.send(new AbortMultipartUploadCommand({ ...this.#at(key), UploadId: id }), options),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client.destroy();
+    await this.#handler[Symbol.asyncDispose]();
+  }
+
+  #config(): S3ClientConfig {
+    const { region, endpoint, profile, pathStyle, http } = this.#settings;
+    return {
+      region,
+      ...(endpoint !== undefined && { endpoint }),
+      ...(profile !== undefined && { profile }),
+      forcePathStyle: pathStyle,
+      requestHandler: this.#handler,
+      // tries are counted here, where the pace is set
+      maxAttempts: 1,
+      // other stores than AWS's own choke on trailing checksums; the signature has a SHA-256 of the body
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      expectContinueHeader: false,
+      customUserAgent: http.userAgent,
+      // it would tell of its own affairs on the terminal
+      logger: { debug() {}, info() {}, warn() {}, error() {} },
+    };
+  }
+
+  #at(key: string): { readonly Bucket: string; readonly Key: string } {
+    return { Bucket: this.#settings.bucket, Key: key };
+  }
+
+  #new(key: string, type: string): { Bucket: string; Key: string; ContentType: string; StorageClass?: StorageClass } {
+    const { storageClass } = this.#settings;
+    const kept = storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass };
+    return { ...this.#at(key), ContentType: type, ...kept };
+  }
+
+  async #get(
+    key: string,
+    headers: Record<string, string>,
+    forbidden: Forbidden,
+    signal: AbortSignal | undefined,
+  ): Promise<HttpAnswer | undefined> {
+    const { range, 'if-range': tag } = headers;
+    const input = {
+      ...this.#at(key),
+      ...(range !== undefined && { Range: range }),
+      ...(tag !== undefined && { IfMatch: tag }),
+    };
+    const found = await this.#orAbsent({ method: 'GET', key, signal }, forbidden, (options) =>
+      this.#client.send(new GetObjectCommand(input), options),
+    );
+    if (!found) return undefined;
+    const answered = {
+      'content-length': found.ContentLength?.toString(),
+      'content-range': found.ContentRange,
+      'content-encoding': found.ContentEncoding,
+      'accept-ranges': 'bytes',
+      etag: found.ETag,
+    };
+    const body = found.Body as unknown as HttpAnswer['body'];
+    return { status: found.$metadata.httpStatusCode ?? 200, headers: answered, url: `${this.url}/${key}`, body };
+  }
+
+  async #orAbsent<T>(
+    call: Call,
+    forbidden: Forbidden,
+    task: (options: SendOptions) => Promise<T>,
+  ): Promise<T | undefined> {
+    try {
+      return await this.#run(call, task);
+    } catch (error) {
+      if (isAbsent((error as Error).cause, forbidden)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Sends until there is an answer that counts. Throws a NarrowError with what the SDK threw as its cause. */
+  async #run<T>({ method, key, signal }: Call, task: (options: SendOptions) => Promise<T>): Promise<T> {
+    const { retry } = this.#settings.http;
+    const options = signal === undefined ? {} : { abortSignal: signal };
+    for (let attempt = 1; ; attempt++) {
+      try {
+        signal?.throwIfAborted();
+        return await this.#pace.run(() => task(options), isSlowDown);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (attempt >= retry.attempts || !isTransientS3(error)) {
+          throw s3Error(method, key === '' ? this.url : `${this.url}/${key}`, error, attempt);
+        }
+        const retryAfter = parseRetryAfter(s3Failure(error)?.headers['retry-after']);
+        await pause(retryDelay(retry, attempt, { rateLimited: isSlowDown(error), retryAfter }), signal);
+      }
+    }
+  }
+}
+
+/** Requests without a signature: for buckets that everybody may read. */
+const anonymous: S3ClientConfig = {
+  credentials: { accessKeyId: '', secretAccessKey: '' },
+  signer: { sign: (request) => Promise.resolve(request) },
+};
+
+function headersOf({
+  offset = 0,
+  length,
+}: {
+  offset?: number | undefined;
+  length?: number | undefined;
+}): Record<string, string> {
+  if (offset === 0 && length === undefined) return {};
+  return { range: `bytes=${offset}-${length === undefined ? '' : offset + length - 1}` };
+}
+
+/** The object was removed while it was read: as an answer. */
+function gone(first: HttpAnswer): HttpAnswer {
+  return { ...first, status: 404, headers: {} };
+}

@@ -4,9 +4,10 @@ import { formatError } from '../../errors.ts';
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
 import { copyOf, type RandomBytes } from '../random-bytes.ts';
 import { dumpFields, dumpImage, blanked, originOf } from './dump.ts';
+import type { Ground } from './ground.ts';
 import { type CodecOptions, column, type Level, mode, predictedLimit } from './layout.ts';
 import { effortOf, indexOf, matchBytes } from './match.ts';
-import { decodePredicted, encodePredicted, type Ground } from './predicted.ts';
+import { decodePredicted, encodePredicted } from './predicted.ts';
 
 /** Smaller files have not enough pointers to be told from chance. */
 const smallest = 64 * 1024;

@@ -6,11 +6,12 @@ import { findFields } from '../elf/fields.ts';
 import { type ElfImage, parseElf } from '../elf/image.ts';
 import { label } from '../elf/labels.ts';
 import { copyOf, inMemory, type RandomBytes } from '../random-bytes.ts';
+import type { Ground } from './ground.ts';
 import { type CodecOptions, column, type Level, mode, predictedLimit } from './layout.ts';
 import { readLiterals, writeLiterals } from './literals.ts';
 import { effortOf, indexOf, matchBytes } from './match.ts';
 import { applyPatches, writePatches } from './patches.ts';
-import { decodePredicted, encodePredicted, type Ground } from './predicted.ts';
+import { decodePredicted, encodePredicted } from './predicted.ts';
 import type { Runs } from './runs.ts';
 
 /** Two executables of one machine, small enough. */

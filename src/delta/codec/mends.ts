@@ -4,13 +4,14 @@ import { formatError } from '../../errors.ts';
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
 import type { ElfImage } from '../elf/image.ts';
 import { putField, readTarget, widthOf } from '../elf/kinds.ts';
+import type { Guide } from './guide.ts';
 import { column } from './layout.ts';
-import type { Guide } from './predictor.ts';
 
 /** Finds the mends at the side that knows the fresh bytes, and writes them. */
 export class MendWriter implements Guide {
-  /** All are asked for. */
   right = 0;
+  passed = 0;
+  truth: DataView | undefined;
   readonly #out: ColumnWriter;
   readonly #image: ElfImage;
   readonly #scratch: Buffer = Buffer.alloc(8);
@@ -27,9 +28,12 @@ export class MendWriter implements Guide {
   /** Tells the true bytes of the next window. */
   begin(fresh: Buffer): void {
     this.#fresh = fresh;
+    this.truth = new DataView(fresh.buffer, fresh.byteOffset, fresh.length);
   }
 
   mend(bytes: Uint8Array, at: number, kind: number, place: number, base: number, guess: number): number {
+    this.#right += this.passed;
+    this.passed = 0;
     const target = readTarget(this.#fresh, at, kind, place, this.#image, base, guess);
     if (target === guess || !this.#isTrue(bytes, at, kind, place, base, target)) {
       this.#right++;
@@ -60,6 +64,7 @@ export class MendWriter implements Guide {
     this.#out.varint(column.head, this.#count);
     this.#count = 0;
     this.#right = 0;
+    this.passed = 0;
   }
 }
 
@@ -69,6 +74,8 @@ const many = 2 ** 30;
 /** Reads mends. */
 export class MendReader implements Guide {
   right = 0;
+  passed = 0;
+  readonly truth: undefined;
   readonly #input: ColumnReader;
   #left: number;
 

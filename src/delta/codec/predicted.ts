@@ -3,8 +3,7 @@
 
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
 import { copyInto, type RandomBytes } from '../random-bytes.ts';
-import type { Fields } from '../elf/field-list.ts';
-import type { ElfImage } from '../elf/image.ts';
+import type { Ground } from './ground.ts';
 import { type CodecOptions, windowSize } from './layout.ts';
 import { readLiterals, writeLiterals } from './literals.ts';
 import { MendReader, MendWriter } from './mends.ts';
@@ -14,17 +13,6 @@ import { readRuns, writeRuns } from './runs-columns.ts';
 import type { Runs } from './runs.ts';
 import { Scratch } from './scratch.ts';
 import { copyParts, partsOf } from './window.ts';
-
-/** What both sides know before the first window. */
-export interface Ground {
-  readonly old: RandomBytes;
-  readonly oldImage: ElfImage;
-  /** Fields of the old file. */
-  readonly fields: Fields;
-  readonly freshImage: ElfImage;
-  /** Bytes of the fresh file that are known already. */
-  readonly start: number;
-}
 
 /** Writes the runs, which count from `start` of the fresh file, and the windows. */
 export function* encodePredicted(

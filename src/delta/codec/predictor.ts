@@ -6,43 +6,33 @@ import type { FieldPart, Fields } from '../elf/field-list.ts';
 import { anchors, type ElfImage } from '../elf/image.ts';
 import { kinds, putField, readTarget, widthOf } from '../elf/kinds.ts';
 import { pseudoBase } from '../elf/segments.ts';
+import type { Ground } from './ground.ts';
+import type { Guide } from './guide.ts';
 import { Learned } from './learned.ts';
 import { Nearest } from './nearest.ts';
 import { RunMap, stretchOf } from './run-map.ts';
-import type { Ground } from './predicted.ts';
 import type { Runs } from './runs.ts';
+import { TargetMap } from './target-map.ts';
 import type { Part } from './window.ts';
-
-/** Tells of each predicted field where it really points to. */
-export interface Guide {
-  /** So many of the next fields are right; `mend` is called of the first that is not among them. */
-  right: number;
-  /** The true target of the field at `at` of `bytes`; `guess` where the prediction holds. */
-  mend(bytes: Uint8Array, at: number, kind: number, place: number, base: number, guess: number): number;
-}
 
 /** By kind, of those that count from the end of an instruction or from themselves: how far behind the field's begin. */
 const behind = Uint8Array.of(0, 4, 5, 6, 8, 0);
 const two32 = 2 ** 32;
+/** Rows that are predicted together: three loops over few rows are faster than one that does all. */
+const batch = 1024;
 
 export class Predictor {
   readonly #old: ElfImage;
   readonly #fresh: ElfImage;
   readonly #fields: Fields;
   readonly #map: RunMap;
+  readonly #targetMap: TargetMap;
   readonly #anchors: ReadonlyMap<number, number>;
   readonly #learned = new Learned();
   readonly #nearest: Nearest;
-  /** Whether the last question was for a target without bytes that nothing was learned of. */
-  #isOutside = false;
-  /** Of each old stretch its addresses, and what gives their offsets. */
-  readonly #lows: Float64Array;
-  readonly #highs: Float64Array;
-  readonly #toOffsets: Float64Array;
-  /** The stretch where the last target was. */
-  #low = 0;
-  #high = 0;
-  #toOffset = 0;
+  /** Of each row of a batch its old target, and where the runs took it: NaN for one without bytes. */
+  readonly #targets: Float64Array = new Float64Array(batch);
+  readonly #guesses: Float64Array = new Float64Array(batch);
   /** The last base that was asked for, and the answer. */
   #base = 0;
   #freshBase = 0;
@@ -52,10 +42,8 @@ export class Predictor {
     this.#fresh = freshImage;
     this.#fields = fields;
     this.#map = new RunMap(runs, start, old.size, freshImage);
+    this.#targetMap = new TargetMap(oldImage, this.#map);
     this.#nearest = new Nearest(oldImage.bytesEnd, oldImage.addressEnd);
-    this.#lows = Float64Array.from(oldImage.stretches, ({ begin, shift }) => begin + shift);
-    this.#highs = Float64Array.from(oldImage.stretches, ({ end, shift }) => end + shift);
-    this.#toOffsets = Float64Array.from(oldImage.stretches, ({ shift }) => -shift);
     const pairs = anchors(oldImage, freshImage);
     const known = new Map<number, number>();
     for (let i = 0; i < pairs.length; i += 2) {
@@ -78,79 +66,118 @@ export class Predictor {
       else high = middle;
     }
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    for (; low < fields.length && fields[low]!.section.offset < end; low++)
-      this.#predictPart(fields[low]!, part, view, bytes, start, guide);
+    const shift = part.begin - part.old;
+    for (; low < fields.length && fields[low]!.section.offset < end; low++) {
+      const rows = fields[low]!;
+      const stop = rowsBefore(rows, end);
+      for (let row = rowAt(rows, part.old); row < stop; row += batch) {
+        const count = Math.min(batch, stop - row);
+        this.#readTargets(rows, row, count, bytes, view, shift);
+        this.#targetMap.follow(this.#targets, count, this.#guesses);
+        this.#put(rows, row, count, bytes, view, shift, start, guide);
+      }
+    }
   }
 
-  #predictPart(fields: FieldPart, part: Part, view: DataView, bytes: Buffer, start: number, guide: Guide): void {
-    const { offset, kind, count, section } = fields;
-    const shift = part.begin - part.old;
-    const end = part.old + part.end - part.begin;
-    const oldShift = section.address - section.offset;
+  /** The old targets of some rows, whose bytes stand in a window, `shift` from their places in the old file. */
+  #readTargets(fields: FieldPart, first: number, count: number, bytes: Buffer, view: DataView, shift: number): void {
+    const { offset, kind, section } = fields;
+    const targets = this.#targets;
+    const toAddress = section.address - section.offset;
+    for (let i = 0; i < count; i++) {
+      const from = offset[first + i]!;
+      const which = kind[first + i]!;
+      const at = from + shift;
+      if (which <= kinds.relativeSelf) targets[i] = from + toAddress + behind[which]! + view.getInt32(at, true);
+      else if (which === kinds.absolute64 || which === kinds.word)
+        targets[i] = view.getUint32(at, true) + view.getUint32(at + 4, true) * two32;
+      else targets[i] = this.#readOther(fields, first + i, bytes, at);
+    }
+  }
+
+  #readOther(fields: FieldPart, row: number, bytes: Buffer, at: number): number {
+    const { kind, offset, hint, section } = fields;
+    const place = offset[row]! + section.address - section.offset;
+    const known = hint === undefined ? 0 : this.#old.low + hint[row]!;
+    return readTarget(bytes, at, kind[row]!, place, this.#old, baseOf(fields, row, this.#old), known);
+  }
+
+  /** Writes some rows whose targets and guesses are known, as far as nothing was learned of them. */
+  #put(
+    fields: FieldPart,
+    first: number,
+    count: number,
+    bytes: Buffer,
+    view: DataView,
+    shift: number,
+    start: number,
+    guide: Guide,
+  ): void {
+    const { offset, kind } = fields;
+    const targets = this.#targets;
+    const guesses = this.#guesses;
+    const learned = this.#learned;
+    const { truth } = guide;
+    let right = guide.right | 0;
+    let passed = guide.passed | 0;
     let freshShift = 0;
     let stretchEnd = 0;
-    let right = guide.right | 0;
-    for (let i = rowAt(fields, part.old); i < count && offset[i]! + 4 <= end; i++) {
-      const from = offset[i]!;
-      const which = kind[i]!;
-      const at = from + shift;
+    for (let i = 0; i < count; i++) {
+      const target = targets[i]!;
+      const which = kind[first + i]!;
+      const at = offset[first + i]! + shift;
       if (start + at >= stretchEnd) {
         const stretch = stretchOf(this.#fresh.stretches, start + at)!;
         freshShift = stretch.shift + start;
         stretchEnd = stretch.end;
       }
+      const known = learned.get(target);
+      let guess = known === known ? known : guesses[i]!;
+      const isOutside = guess !== guess;
+      if (isOutside) guess = target + this.#nearest.shiftOf(target);
+      let mended = guess;
       if (which <= kinds.relativeSelf) {
-        const size = behind[which]!;
-        const target = from + oldShift + size + view.getInt32(at, true);
-        const guess = this.#targetOf(target);
-        let mended = guess;
+        const from = at + freshShift + behind[which]!;
         if (right > 0) right--;
+        else if (truth !== undefined && truth.getInt32(at, true) === guess - from) passed++;
         else {
+          guide.passed = passed;
           mended = guide.mend(bytes, at, which, at + freshShift, 0, guess);
           right = guide.right | 0;
+          passed = 0;
         }
-        if (this.#isOutside || mended !== guess) this.#learn(target, mended, guess);
-        const value = mended - at - freshShift - size;
+        const value = mended - from;
         if (value >= -0x80000000 && value < 0x80000000) view.setInt32(at, value, true);
       } else if (which === kinds.absolute64 || which === kinds.word) {
-        if (from + 8 > end) break;
-        const target = view.getUint32(at, true) + view.getUint32(at + 4, true) * two32;
-        const guess = this.#targetOf(target);
-        let mended = guess;
         if (right > 0) right--;
+        else if (truth !== undefined && truth.getUint32(at, true) + truth.getUint32(at + 4, true) * two32 === guess)
+          passed++;
         else {
+          guide.passed = passed;
           mended = guide.mend(bytes, at, which, at + freshShift, 0, guess);
           right = guide.right | 0;
+          passed = 0;
         }
-        if (this.#isOutside || mended !== guess) this.#learn(target, mended, guess);
         if (mended >= 0 && mended < pseudoBase) {
           view.setInt32(at, mended, true);
           view.setInt32(at + 4, mended / two32, true);
         }
       } else {
-        if (from + widthOf(which) > end) break;
-        guide.right = right;
-        this.#predictOther(fields, i, bytes, at, at + freshShift, guide);
-        right = guide.right | 0;
+        const oldBase = baseOf(fields, first + i, this.#old);
+        const base = oldBase === 0 ? 0 : this.#baseOf(oldBase);
+        if (right > 0) right--;
+        else {
+          guide.passed = passed;
+          mended = guide.mend(bytes, at, which, at + freshShift, base, guess);
+          right = guide.right | 0;
+          passed = 0;
+        }
+        putField(bytes, at, which, at + freshShift, mended, this.#fresh, base);
       }
+      if (isOutside || mended !== guess) this.#learn(target, mended, guess, isOutside);
     }
     guide.right = right;
-  }
-
-  #predictOther(fields: FieldPart, row: number, bytes: Buffer, at: number, place: number, guide: Guide): void {
-    const { kind, offset, hint, section } = fields;
-    const which = kind[row]!;
-    const oldPlace = offset[row]! + section.address - section.offset;
-    const oldBase = baseOf(fields, row, this.#old);
-    const known = hint === undefined ? 0 : this.#old.low + hint[row]!;
-    const target = readTarget(bytes, at, which, oldPlace, this.#old, oldBase, known);
-    const base = oldBase === 0 ? 0 : this.#baseOf(oldBase);
-    const guess = this.#targetOf(target);
-    let mended = guess;
-    if (guide.right > 0) guide.right--;
-    else mended = guide.mend(bytes, at, which, place, base, guess);
-    if (this.#isOutside || mended !== guess) this.#learn(target, mended, guess);
-    putField(bytes, at, which, place, mended, this.#fresh, base);
+    guide.passed = passed;
   }
 
   /** Bases are not learned: one wrong mend would cost all fields that count from it. */
@@ -162,33 +189,14 @@ export class Predictor {
     return this.#freshBase;
   }
 
-  #targetOf(old: number): number {
-    const learned = this.#learned.get(old);
-    if (learned === learned) return learned;
-    if ((old < this.#low || old >= this.#high) && !this.#enter(old)) {
-      this.#isOutside = true;
-      return old + this.#nearest.shiftOf(old);
-    }
-    return this.#map.addressOf(old + this.#toOffset);
-  }
-
-  /** Goes to the stretch of an address; false where there is none. */
-  #enter(old: number): boolean {
-    const lows = this.#lows;
-    const highs = this.#highs;
-    for (let i = 0; i < lows.length; i++) {
-      if (old < lows[i]! || old >= highs[i]!) continue;
-      this.#low = lows[i]!;
-      this.#high = highs[i]!;
-      this.#toOffset = this.#toOffsets[i]!;
-      return true;
-    }
-    return false;
-  }
-
-  #learn(old: number, fresh: number, guess: number): void {
+  #learn(old: number, fresh: number, guess: number, isOutside: boolean): void {
     if (fresh !== guess) this.#learned.set(old, fresh);
-    if (this.#isOutside || this.#old.offsetOf(old) < 0) this.#nearest.teach(old, fresh - old);
-    this.#isOutside = false;
+    if (isOutside || this.#old.offsetOf(old) < 0) this.#nearest.teach(old, fresh - old);
   }
+}
+
+/** The rows whose fields end by `end` of the old file. */
+function rowsBefore(fields: FieldPart, end: number): number {
+  const row = rowAt(fields, end);
+  return row > 0 && fields.offset[row - 1]! + widthOf(fields.kind[row - 1]!) > end ? row - 1 : row;
 }

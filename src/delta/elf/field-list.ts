@@ -2,7 +2,7 @@
 
 import { kinds, readTarget } from './kinds.ts';
 import type { ElfImage } from './image.ts';
-import type { Section } from './sections.ts';
+import type { Section } from './section.ts';
 
 /** The fields of one section in the order of the file, not overlapping. */
 export interface FieldPart {

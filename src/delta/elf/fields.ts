@@ -13,7 +13,7 @@ import { findJumpTables } from './jump-tables.ts';
 import { Marks } from './marks.ts';
 import { findPlainPointers, findPointers } from './pointers.ts';
 import type { Search } from './search.ts';
-import type { Role, Section } from './sections.ts';
+import type { Role, Section } from './section.ts';
 import * as linking from './linking.ts';
 import { sweepCode } from './x86-64.ts';
 

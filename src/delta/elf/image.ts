@@ -4,7 +4,7 @@
 
 import type { RandomBytes } from '../random-bytes.ts';
 import { findSections } from './sections.ts';
-import type { Section } from './sections.ts';
+import type { Section } from './section.ts';
 import { addressMap, programHeaderSize, readSegments, unsigned64 } from './segments.ts';
 import type { AddressMap, Segment } from './segments.ts';
 

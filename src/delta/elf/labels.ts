@@ -6,7 +6,7 @@ import { targetOf } from './field-list.ts';
 import type { FieldPart, Fields } from './field-list.ts';
 import type { ElfImage } from './image.ts';
 import { kinds, putLabel } from './kinds.ts';
-import type { Role } from './sections.ts';
+import type { Role } from './section.ts';
 
 /** Bytes at the target that make the label. */
 const labelSpan = 16;

@@ -1,6 +1,6 @@
 // A set of addresses within one section of a file, a bit each: where tables may begin that other parts name.
 
-import type { Section } from './sections.ts';
+import type { Section } from './section.ts';
 
 interface Part {
   readonly start: number;

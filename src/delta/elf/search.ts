@@ -3,7 +3,7 @@
 import type { FieldList } from './field-list.ts';
 import type { ElfImage } from './image.ts';
 import type { Marks } from './marks.ts';
-import type { Section } from './sections.ts';
+import type { Section } from './section.ts';
 
 export interface Search {
   readonly image: ElfImage;

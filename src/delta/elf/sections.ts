@@ -2,36 +2,9 @@
 // from the program headers and the dynamic table where there are none. Only ever read of a file that is whole.
 
 import type { RandomBytes } from '../random-bytes.ts';
+import type { Role, Section } from './section.ts';
 import type { AddressMap, Segment } from './segments.ts';
 import { sectionsOfSegments } from './stripped-sections.ts';
-
-export type Role =
-  | 'code'
-  | 'procedureLinkage'
-  | 'constants'
-  | 'data'
-  | 'relocations'
-  | 'relativeRelocations'
-  | 'symbols'
-  | 'dynamic'
-  | 'hash'
-  | 'gnuHash'
-  | 'versionNeeds'
-  | 'versionDefinitions'
-  | 'ehFrame'
-  | 'ehFrameHeader'
-  | 'exceptTable'
-  | 'sectionHeaders';
-
-export interface Section {
-  readonly role: Role;
-  readonly offset: number;
-  readonly size: number;
-  /** Address of the first byte. */
-  readonly address: number;
-  /** Address of the table that this one's numbers count in: strings of symbols, symbols of relocations. 0: none. */
-  readonly linked: number;
-}
 
 const sectionHeaderSize = 64;
 const maxSections = 512;

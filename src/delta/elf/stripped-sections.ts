@@ -3,7 +3,7 @@
 import type { RandomBytes } from '../random-bytes.ts';
 import { segmentTypes } from './segments.ts';
 import type { AddressMap, Segment } from './segments.ts';
-import type { Role, Section } from './sections.ts';
+import type { Role, Section } from './section.ts';
 
 const tags = { hash: 4, strings: 5, symbols: 6, relocations: 7, relocationSize: 8, jumpSize: 2, jumps: 23 } as const;
 const relrTags = { size: 35, table: 36 } as const;

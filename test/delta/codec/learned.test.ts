@@ -13,3 +13,13 @@ test('as a map of numbers, however alike they are', () => {
   }
   for (const [key, value] of map) assert.equal(learned.get(key), value);
 });
+
+test('no number is taken for an empty place', () => {
+  for (let i = 0; i < 50; i++) {
+    const learned = new Learned();
+    for (let key = 0; key < 500; key++) learned.set(2 ** 50 + key * i, key);
+    for (const key of [-1, 0, -(2 ** 40)]) assert.equal(learned.get(key), NaN);
+    learned.set(-1, 5);
+    assert.equal(learned.get(-1), 5);
+  }
+});

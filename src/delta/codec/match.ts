@@ -6,7 +6,8 @@ import { equalBytes, equalBytesBefore, extendBackward, extendForward, gain, loss
 import type { Level } from './layout.ts';
 import { realign } from './realign.ts';
 import { Runs } from './runs.ts';
-import { SeedIndex } from './seeds.ts';
+import { SeedTable } from './seed-table.ts';
+import { SeedIndex, type Seeds } from './seeds.ts';
 
 /** How hard is searched. */
 export interface Effort {
@@ -28,21 +29,26 @@ export function effortOf(level: Level, size: number): Effort {
 
 /** A search of one range of fresh bytes in one range of old bytes. */
 interface Search extends Sides {
-  readonly index: SeedIndex;
+  readonly index: Seeds;
   readonly tries: number;
   /** The sum of gains and losses that a run must reach. */
   readonly least: number;
 }
 
+/** An empty index, as matchBytes searches it. */
+export function emptyIndex({ seed, step, tries }: Effort): Seeds {
+  return tries > 2 ? new SeedIndex(seed, step) : new SeedTable(seed, step);
+}
+
 /** The index that matchBytes searches for all fresh bytes of a file. */
-export function indexOf(old: Buffer, effort: Effort): SeedIndex {
-  const index = new SeedIndex(effort.seed, effort.step);
+export function indexOf(old: Buffer, effort: Effort): Seeds {
+  const index = emptyIndex(effort);
   index.load(old, 0, old.length);
   return index;
 }
 
 /** The runs of `fresh` that `old` gives; `expected` is where in the old bytes the first is likely to begin. */
-export function matchBytes(old: Buffer, index: SeedIndex, fresh: Buffer, effort: Effort, expected: number): Runs {
+export function matchBytes(old: Buffer, index: Seeds, fresh: Buffer, effort: Effort, expected: number): Runs {
   const runs = new Runs();
   const sides = { old, fresh, oldView: viewOf(old), freshView: viewOf(fresh) };
   searchRange({ ...sides, index, tries: effort.tries, least: 32 }, 0, fresh.length, expected, runs);

@@ -6,12 +6,11 @@ import { Excerpt, piecesFor } from './excerpt.ts';
 import { Landmarks } from './landmarks.ts';
 import { type CodecOptions, type Level, excerptSize, searchedSize, windowSize } from './layout.ts';
 import { readLiterals, writeLiterals } from './literals.ts';
-import { effortOf, indexOf, matchBytes } from './match.ts';
+import { effortOf, emptyIndex, indexOf, matchBytes } from './match.ts';
 import { applyPatches, writePatches } from './patches.ts';
 import { expectedAfter, readRuns, writeRuns } from './runs-columns.ts';
 import type { Runs } from './runs.ts';
 import { Scratch } from './scratch.ts';
-import { SeedIndex } from './seeds.ts';
 import { copyParts, partsOf } from './window.ts';
 
 /** Writes the windows of `fresh`. */
@@ -55,7 +54,7 @@ function searcherOf(old: RandomBytes, level: Level, limit: number): Searcher {
   }
   const landmarks = new Landmarks(old);
   const scratch = new Scratch();
-  const index = new SeedIndex(effort.seed, effort.step);
+  const index = emptyIndex(effort);
   return (fresh, expected) => {
     const pieces = piecesFor(old, landmarks, fresh, expected, Math.min(limit, excerptSize(level)));
     const excerpt = new Excerpt(old, pieces, scratch);

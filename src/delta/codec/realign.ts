@@ -3,7 +3,7 @@
 
 import { gain, loss } from './extend.ts';
 import { Runs } from './runs.ts';
-import type { SeedIndex } from './seeds.ts';
+import type { Seeds } from './seeds.ts';
 
 /** How much better another place must be, in the sums of extension, for the two more runs it costs. */
 const least = 60;
@@ -20,7 +20,7 @@ const maxRest = 2048;
 export interface Alignment {
   readonly old: Buffer;
   readonly fresh: Buffer;
-  readonly index: SeedIndex;
+  readonly index: Seeds;
   readonly tries: number;
 }
 
@@ -36,7 +36,7 @@ class Realigner {
   readonly #old: Buffer;
   readonly #fresh: Buffer;
   readonly #view: DataView;
-  readonly #index: SeedIndex;
+  readonly #index: Seeds;
   readonly #tries: number;
   readonly #out: Runs;
   /** Old minus fresh place of the last stretch that was found. */

@@ -1,7 +1,18 @@
 // An index of short byte strings ("seeds") of old bytes: for each hash the places where it stands, newest first.
 
+/** Where seeds of `length` bytes stand. */
+export interface Seeds {
+  readonly length: number;
+  /** Takes up bytes from `start` to `end` instead of all it held. */
+  load(bytes: Uint8Array, start: number, end: number): void;
+  /** A place that may begin like `view` at `at`; -1 for none. */
+  find(view: DataView, at: number): number;
+  /** The place to try after `place`, of the hash that was found last; -1 for none. */
+  next(place: number): number;
+}
+
 /** Hashes of `length` (a multiple of 4) bytes at every `step`-th place of a range of bytes. */
-export class SeedIndex {
+export class SeedIndex implements Seeds {
   readonly length: number;
   readonly step: number;
   #first = 0;
@@ -54,7 +65,7 @@ export class SeedIndex {
 }
 
 /** A hash of the `length` bytes at `at`; its upper bits are the best. */
-function hashAt(view: DataView, at: number, length: number): number {
+export function hashAt(view: DataView, at: number, length: number): number {
   let hash = 0;
   for (let i = 0; i < length; i += 4) {
     hash = Math.imul(hash ^ view.getUint32(at + i, true), 0x9e3779b1);

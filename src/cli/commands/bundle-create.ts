@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { answeringRoots, copyVolumes } from '../../bundle/answer.ts';
 import { createBundle } from '../../bundle/create.ts';
 import type { BundlePlan, CreateRequest, CreatedBundle } from '../../bundle/create.ts';
+import type { CarryFormat } from '../../bundle/formats/carry.ts';
 import type { Inventory } from '../../bundle/inventory.ts';
 import { parseRequest } from '../../bundle/request.ts';
 import { NarrowError } from '../../errors.ts';
@@ -26,6 +27,7 @@ import { count, formatBytes } from '../output/human.ts';
 import { startProgress } from '../output/progress.ts';
 import { readBytes } from '../read-bytes.ts';
 import { version } from '../version.ts';
+import { runCarry } from './bundle-carry.ts';
 import { allVolumes } from './bundle-show.ts';
 
 interface CreateOptions extends OtherSideOptions {
@@ -36,6 +38,9 @@ interface CreateOptions extends OtherSideOptions {
   readonly sign?: readonly string[];
   readonly level: 'fast' | 'best';
   readonly volumeSize?: string;
+  readonly format: 'narrow' | CarryFormat;
+  readonly selfExtract?: boolean;
+  readonly compression?: string;
   readonly dryRun?: boolean;
   readonly json?: boolean;
   readonly stdin?: boolean;
@@ -66,6 +71,16 @@ export function defineCreate(command: Command, context: Context): void {
     )
     .addOption(new Option('--level <level>', 'how much work for few bytes').choices(['fast', 'best']).default('fast'))
     .option('--volume-size <size>', 'several files of at most this size, such as 4G: FILE.001, FILE.002 …')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'for a place without narrow, always in full: what nix-store --import or nix copy reads',
+      )
+        .choices(['narrow', 'nix-export', 'cache-tar'])
+        .default('narrow'),
+    )
+    .option('--self-extract', 'a cache behind a shell script that applies it where there is a Nix and no narrow')
+    .option('--compression <method>', 'of these formats; else the name says it (x.export.zst, x.tar.xz)')
     .option('--dry-run', 'say what would be in it and stop')
     .option('--json', 'print the result as one JSON object')
     .addHelpText('after', examples)
@@ -77,9 +92,12 @@ Examples:
   narrow bundle create -o first.bundle --sign home.sec ./result
   narrow bundle create -o next.bundle --for island.inventory ./result
   narrow bundle create -o third.bundle --for island.inventory --since next.bundle ./result
-  narrow bundle create -o drvs.bundle --derivation ./result`;
+  narrow bundle create -o drvs.bundle --derivation ./result
+  narrow bundle create -o system.export.zst --format nix-export ./result
+  narrow bundle create -o system.sh --self-extract ./result`;
 
 async function runCreate(given: readonly string[], options: CreateOptions, context: Context): Promise<void> {
+  const format = carryFormat(options);
   const volumeSize = options.volumeSize === undefined ? undefined : volumeSizeOf(options.volumeSize);
   const keys = await Promise.all(
     (options.sign ?? []).map(async (file) => parseSecretKey((await readBytes(file)).toString('utf8'), file)),
@@ -89,7 +107,33 @@ async function runCreate(given: readonly string[], options: CreateOptions, conte
   if (options.request !== undefined)
     return answer(source, given, { ...options, request: options.request }, how, context);
   const roots = await rootsOf(source, given, options, context);
+  if (format !== 'narrow') {
+    const { there } = await otherSide(source, options, context);
+    const paths = there?.closure.infos.map(({ path }) => path) ?? [];
+    return runCarry({ source, roots, there: paths }, format, options, context);
+  }
   await make({ source, roots, ...how, ...(await otherSide(source, options, context)) }, options, context);
+}
+
+/** Throws `usage` for what only bundles of narrow can do, and what they cannot. */
+function carryFormat({
+  format,
+  selfExtract,
+  volumeSize,
+  sign,
+  request,
+  compression,
+}: CreateOptions): CreateOptions['format'] {
+  const chosen = selfExtract ? 'self-extract' : format;
+  if (selfExtract && format === 'nix-export')
+    throw new NarrowError('usage', '--self-extract is a format of its own', { hint: 'leave --format out' });
+  if (chosen === 'narrow' && compression !== undefined)
+    throw new NarrowError('usage', '--compression is for --format and --self-extract', { hint: 'see --level' });
+  const given = { '--volume-size': volumeSize, '--sign': sign, '--request': request };
+  for (const [name, value] of Object.entries(given))
+    if (chosen !== 'narrow' && value !== undefined)
+      throw new NarrowError('usage', `${name} is not possible with --format ${chosen}`);
+  return chosen;
 }
 
 type How = Pick<CreateRequest, 'keys' | 'volumeSize'>;

@@ -15,12 +15,12 @@ export interface S3Failure {
 }
 
 export function s3Failure(error: unknown): S3Failure | undefined {
-  const { $metadata, $response } = error as {
+  if (!(error instanceof Error)) return undefined;
+  const { name, message, $metadata, $response } = error as Error & {
     readonly $metadata?: { readonly httpStatusCode?: number };
     readonly $response?: { readonly headers?: Record<string, string> };
   };
-  if (!(error instanceof Error) || $metadata?.httpStatusCode === undefined) return undefined;
-  const { name, message } = error;
+  if ($metadata?.httpStatusCode === undefined) return undefined;
   return { name, message, status: $metadata.httpStatusCode, headers: $response?.headers ?? {} };
 }
 
@@ -130,7 +130,7 @@ export function s3Error(method: string, url: string, cause: unknown, tries: numb
   const { name, status } = failure;
   const data = { url, method, status, tries, code: name };
   const after = tries > 1 ? ` (${tries} tries)` : '';
-  if (wrongRegion.has(name) || status === 301) return elsewhere(method, url, failure, data);
+  if (wrongRegion.has(name) || status === 301) return elsewhere(method, url, cause, failure, data);
   const known = meanings[aliases[name] ?? name];
   if (known) {
     const [code, why, hint] = known;
@@ -150,6 +150,7 @@ export function s3Error(method: string, url: string, cause: unknown, tries: numb
 function elsewhere(
   method: string,
   url: string,
+  cause: unknown,
   { name, message, headers }: S3Failure,
   data: Record<string, unknown>,
 ): NarrowError {
@@ -157,6 +158,7 @@ function elsewhere(
   const where = region === undefined ? 'in another region, or behind another endpoint' : `in the region ${region}`;
   const hint = region === undefined ? 'name them: ?region=…, ?endpoint=…' : `say so: ?region=${region}`;
   return new NarrowError('refused', failureText(method, url, `the bucket is ${where} (${name})`), {
+    cause,
     hint,
     data: { ...data, region },
   });

@@ -60,7 +60,7 @@ async function expectApplicable({ bundles, destination, checkSignatures, signal 
   for (const bundle of bundles) {
     const found = await verifyAgainstStore(bundle, destination, { checkSignatures, before, signal });
     obstacles.push(...found.obstacles);
-    for (const { path } of bundle.infos) before.add(path);
+    for (const { path } of [...bundle.infos, ...bundle.needs.infos]) before.add(path);
   }
   if (obstacles.length > 0) throw obstacleError(obstacles, destination.url);
 }

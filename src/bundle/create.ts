@@ -13,7 +13,9 @@ import { closureQuery } from '../store/closure-query.ts';
 import { writeBundle } from '../store/bundle/write-bundle.ts';
 import type { Store } from '../store/store.ts';
 import { pathRefusal } from '../store/trust.ts';
+import type { TrustPolicy } from '../store/trust.ts';
 import type { Inventory } from './inventory.ts';
+import { heldElsewhere, substitutable } from './elsewhere.ts';
 import { findNeeded } from './needed.ts';
 import type { Needed } from './needed.ts';
 
@@ -24,6 +26,8 @@ export interface CreateRequest {
   readonly there?: Inventory | undefined;
   /** Ids of bundles that it will have applied before. */
   readonly since?: readonly string[];
+  /** Caches that the other side can reach: what they hold signed stays out. */
+  readonly caches?: readonly Store[];
   readonly file: string;
   readonly keys?: readonly SecretKey[];
   readonly level: Level;
@@ -40,6 +44,8 @@ export interface CreateRequest {
 export interface BundlePlan extends Needed {
   /** All that the other side is to have. */
   readonly closure: ReadonlyMap<StorePath, PathInfo>;
+  /** Paths that stay out since a cache has them, with its URL. */
+  readonly elsewhere: ReadonlyMap<StorePath, string>;
   /** Bytes of NARs that the bundle brings. */
   readonly narSize: number;
   /** Paths that the other side would not take, as far as its keys are known. */
@@ -74,13 +80,14 @@ export async function createBundle(request: CreateRequest): Promise<CreatedBundl
     for: there?.facts.stores ?? [],
     since,
     withoutBase: plan.withoutBase.length,
+    substitutable: substitutable(plan),
   };
   const tools = there?.facts.tools && new Set(there.facts.tools);
   return { ...plan, ...(await writeBundle({ ...request, ...plan, about, tools })) };
 }
 
 async function planFor(request: CreateRequest, closure: ReadonlyMap<StorePath, PathInfo>): Promise<BundlePlan> {
-  const { source, roots, there, signal } = request;
+  const { source, roots, there, caches = [], signal } = request;
   if (there && there.facts.storeDir !== source.storeDir)
     throw new NarrowError(
       'refused',
@@ -91,14 +98,16 @@ async function planFor(request: CreateRequest, closure: ReadonlyMap<StorePath, P
     known.infos.map(({ path }) => path),
     { signal },
   );
-  const needed = findNeeded({ roots, closure, there: known, here });
+  const policy = policyOf(source, there);
+  const elsewhere = await heldElsewhere({ caches, closure, there: known, policy, signal });
+  const needed = findNeeded({ roots, closure, there: known, here, elsewhere });
   const narSize = [...needed.fresh.values()].reduce((sum, info) => sum + info.narSize, 0);
-  return { ...needed, closure, narSize, refused: refusedThere(source, needed, there) };
+  const refused = policy ? [...needed.fresh.values()].filter((info) => pathRefusal(policy, info, true)) : [];
+  return { ...needed, closure, elsewhere, narSize, refused: refused.map(({ path }) => path) };
 }
 
-function refusedThere({ storeDir }: Store, { fresh }: Needed, there: Inventory | undefined): StorePath[] {
+/** What the other side takes, where its keys are known. */
+function policyOf({ storeDir }: Store, there: Inventory | undefined): TrustPolicy | undefined {
   const { trustedKeys, requireSignatures = true } = there?.facts ?? {};
-  if (!trustedKeys) return [];
-  const policy = { storeDir, requireSignatures, trustedKeys: new TrustedKeys(trustedKeys.map(parsePublicKey)) };
-  return [...fresh.values()].filter((info) => pathRefusal(policy, info, true)).map(({ path }) => path);
+  return trustedKeys && { storeDir, requireSignatures, trustedKeys: new TrustedKeys(trustedKeys.map(parsePublicKey)) };
 }

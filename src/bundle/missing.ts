@@ -6,7 +6,7 @@ import type { TrustedKeys } from '../model/signature.ts';
 import { Bundle } from '../store/bundle/bundle.ts';
 import type { Damage } from '../store/bundle/volume-file.ts';
 import { VolumeSet } from '../store/bundle/volume-set.ts';
-import type { WritableStore } from '../store/store.ts';
+import type { Store, WritableStore } from '../store/store.ts';
 import type { BundleRequest, NeededPath } from './request.ts';
 import { takeInventory } from './take-inventory.ts';
 import type { Obstacle } from './verify.ts';
@@ -17,6 +17,8 @@ export interface MissingRequest {
   readonly destination: WritableStore;
   /** Those of this machine. */
   readonly trustedKeys: TrustedKeys;
+  /** Opens the caches that a bundle names. */
+  readonly openCache?: ((url: string) => Promise<Store>) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -53,9 +55,9 @@ async function damagesOf({ files, signal }: MissingRequest): Promise<Damage[]> {
 async function lackOfPaths(
   request: MissingRequest,
 ): Promise<Pick<Lack, 'paths' | 'there' | 'others' | 'checkedPaths'>> {
-  const { files, destination, trustedKeys, signal } = request;
+  const { files, destination, trustedKeys, openCache, signal } = request;
   // its beginning may be among what is damaged
-  await using bundle = await Bundle.open(files).catch((error: unknown) => {
+  await using bundle = await Bundle.open(files, { openCache, signal }).catch((error: unknown) => {
     if (isNarrowError(error, 'integrity')) return undefined;
     throw error;
   });

@@ -20,6 +20,8 @@ export interface NeededRequest {
   readonly there: BaseClosure;
   /** Infos of those of its paths that are here, too. */
   readonly here: ReadonlyMap<StorePath, PathInfo>;
+  /** Paths that are to be fetched from caches. */
+  readonly elsewhere?: ReadonlyMap<StorePath, string>;
 }
 
 export interface Needed {
@@ -36,9 +38,9 @@ export interface Needed {
 }
 
 export function findNeeded(request: NeededRequest): Needed {
-  const { closure, roots, there, here } = request;
+  const { closure, roots, there, here, elsewhere } = request;
   const known = new Map(there.infos.map((info) => [info.path, info]));
-  const fresh = new Map([...closure].filter(([path]) => !known.has(path)));
+  const fresh = new Map([...closure].filter(([path]) => !known.has(path) && !elsewhere?.has(path)));
   const differing = [...closure.values()].flatMap((info) => {
     const base = known.get(info.path);
     return base && !isBase(base, info) ? [info.path] : [];
@@ -59,7 +61,7 @@ export function findNeeded(request: NeededRequest): Needed {
   }
   const references = [...fresh.values()].flatMap((info) => info.references);
   const needed = [...pairs.values(), references, roots].flat().filter((path) => !fresh.has(path));
-  const needs = new BaseClosure([...new Set(needed)].map((path) => known.get(path)!));
+  const needs = new BaseClosure([...new Set(needed)].map((path) => known.get(path) ?? closure.get(path)!));
   return { fresh, pairs, needs, differing, withoutBase };
 }
 

@@ -10,6 +10,8 @@ import type { Bundle } from '../store/bundle/bundle.ts';
 import { isInspectable } from '../store/facts.ts';
 import type { WritableStore } from '../store/store.ts';
 import { pathRefusal } from '../store/trust.ts';
+import { fetchable } from './fetchable.ts';
+import type { Fetchable } from './fetchable.ts';
 import type { Inventory } from './inventory.ts';
 
 export interface Obstacle {
@@ -23,7 +25,9 @@ export interface Applicability {
   readonly obstacles: readonly Obstacle[];
   /** How many of the paths that it brings are there. */
   readonly valid: number;
-  /** Bytes of the NARs of the others. */
+  /** How many others come from caches. */
+  readonly fetched: number;
+  /** Bytes of the NARs of what is not there. */
   readonly narSize: number;
 }
 
@@ -34,7 +38,12 @@ interface Place {
   /** Why a path that is not there is not taken. */
   refusal(info: PathInfo): string | undefined;
   readonly free: number | undefined;
+  /** What comes from caches. */
+  readonly fetch: Fetchable;
+  mayFetch(path: StorePath): boolean;
 }
+
+const nothing: Fetchable = { infos: new Map(), failed: new Map() };
 
 export interface AgainstOptions {
   readonly checkSignatures?: boolean;
@@ -54,7 +63,8 @@ export async function verifyAgainstStore(
     bundle.needs.infos.map(({ path }) => path),
     { signal },
   );
-  const verdicts = await store.check(bundle.infos, { checkSignatures, signal });
+  const fetch = bundle.substitutable.size > 0 ? await fetchable(bundle, store, signal) : nothing;
+  const verdicts = await store.check([...bundle.infos, ...fetch.infos.values()], { checkSignatures, signal });
   const told = isInspectable(store) ? await store.inspect({ signal, quick: true }) : undefined;
   return applicability(
     bundle,
@@ -71,6 +81,8 @@ export async function verifyAgainstStore(
         return verdict?.status === 'refused' ? verdict.why : undefined;
       },
       free: told?.space?.exact === true ? told.space.free : undefined,
+      fetch,
+      mayFetch: (path) => fetch.infos.has(path),
     },
     options,
     (number) => isBase(bundle.needs.infos[number]!, bases.get(bundle.needs.infos[number]!.path)!),
@@ -85,6 +97,7 @@ export function verifyAgainstInventory(
   const { checkSignatures = true } = options;
   const { storeDir, trustedKeys, requireSignatures = true } = facts;
   const url = facts.stores.join(', ');
+  const { substitutable } = bundle;
   expectSameDir(bundle, storeDir, url);
   const keys = new TrustedKeys((trustedKeys ?? []).map(parsePublicKey));
   const policy = { storeDir, requireSignatures, trustedKeys: keys };
@@ -99,6 +112,9 @@ export function verifyAgainstInventory(
       },
       refusal: (info) => (trustedKeys ? pathRefusal(policy, info, checkSignatures)?.message : undefined),
       free: facts.free,
+      // what caches have there can only be told there
+      fetch: nothing,
+      mayFetch: (path) => substitutable.has(path),
     },
     options,
     (number) => {
@@ -114,27 +130,34 @@ function applicability(
   { before = new Set() }: AgainstOptions,
   isSameBase: (number: number) => boolean,
 ): Applicability {
+  const { fetch } = place;
   const obstacles: Obstacle[] = [];
   const fresh = bundle.infos.filter(({ path }) => !place.has(path) && !before.has(path));
   const numbers = fresh.map(({ path }) => bundle.numbers.get(path)!);
   const bases = new Set(numbers.flatMap((number) => bundle.basesOf(number)));
   const needed = new Set([...fresh.flatMap(({ references }) => references), ...bases]);
   for (const [number, { path }] of bundle.needs.infos.entries()) {
-    if (!needed.has(path) || before.has(path)) continue;
+    if (!needed.has(path) || before.has(path) || (!place.has(path) && place.mayFetch(path))) continue;
     const what = bases.has(path) ? 'paths are made from it' : 'paths refer to it';
-    if (!place.has(path))
-      obstacles.push({ kind: 'missing', path, why: `${place.url} does not have ${path}, and ${what}` });
+    if (!place.has(path)) obstacles.push({ kind: 'missing', path, why: lackText(place, path, what) });
     else if (bases.has(path) && !isSameBase(number))
       obstacles.push({ kind: 'base', path, why: `${place.url} has other contents under ${path}, and ${what}` });
   }
-  for (const info of fresh) {
+  const coming = [...fresh, ...fetch.infos.values()];
+  for (const info of coming) {
     const why = place.refusal(info);
     if (why !== undefined) obstacles.push({ kind: 'refused', path: info.path, why });
   }
-  const narSize = fresh.reduce((sum, info) => sum + info.narSize, 0);
+  const narSize = coming.reduce((sum, info) => sum + info.narSize, 0);
   if (place.free !== undefined && narSize > place.free)
     obstacles.push({ kind: 'space', why: `${narSize} bytes are needed, and ${place.free} are free in ${place.url}` });
-  return { obstacles, valid: bundle.infos.length - fresh.length, narSize };
+  const fetched = fetch.infos.size;
+  return { obstacles, valid: bundle.infos.length - fresh.length, fetched, narSize };
+}
+
+function lackText({ url, fetch }: Place, path: StorePath, what: string): string {
+  const why = fetch.failed.get(path);
+  return `${url} does not have ${path}, and ${what}${why === undefined ? '' : `; it was to be fetched, but ${why}`}`;
 }
 
 function expectSameDir({ about }: Bundle, storeDir: string, url: string): void {

@@ -35,7 +35,10 @@ export async function otherSide(source: Store, options: OtherSideOptions, contex
   for (const one of options.for ?? []) all.push(await inventoryFrom(source, one, context));
   for (const file of options.since ?? []) {
     await using bundle = await Bundle.open(volumesNamed(file));
-    all.push(inventoryAfter(bundle));
+    const after = inventoryAfter(bundle);
+    // what was left to caches is there, too, with all it needs
+    const { infos } = await walkClosure((paths) => source.pathInfos(paths), bundle.substitutable.keys());
+    all.push(after, { facts: after.facts, closure: new BaseClosure(infos.values()) });
     since.push(bundle.volumes.id);
   }
   if (all.length === 0) return { there: undefined, since };

@@ -10,7 +10,7 @@ import { borrowed } from '../../store/bundle/open.ts';
 import { VolumeSet } from '../../store/bundle/volume-set.ts';
 import { openStore, openWritable } from '../../store/open.ts';
 import { isRooted } from '../../store/store.ts';
-import type { WritableStore } from '../../store/store.ts';
+import type { Store, WritableStore } from '../../store/store.ts';
 import type { CopyResult } from '../../transfer/copy.ts';
 import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
@@ -76,7 +76,9 @@ async function runApply(files: readonly string[], options: ApplyOptions, context
   }
   const bases = [borrowed(() => destination), () => openStore('local', open)];
   const bundles: Bundle[] = [];
-  for (const volumes of await byBundle(files)) bundles.push(stack.use(await Bundle.open(volumes, { bases, signal })));
+  const openCache = (url: string): Promise<Store> => openStore(url, open);
+  for (const volumes of await byBundle(files))
+    bundles.push(stack.use(await Bundle.open(volumes, { bases, openCache, signal })));
   for (const bundle of bundles)
     if (!options.json)
       context.say(`${bundle.volumes.name}: signed ${signatureText(bundle.signatures(open.trustedKeys))}`);

@@ -33,6 +33,7 @@ import { allVolumes } from './bundle-show.ts';
 interface CreateOptions extends OtherSideOptions {
   readonly out: string;
   readonly store: string;
+  readonly substitutable?: readonly string[];
   readonly request?: string;
   readonly derivation?: boolean;
   readonly sign?: readonly string[];
@@ -58,6 +59,11 @@ export function defineCreate(command: Command, context: Context): void {
       repeat,
     )
     .option('--since <bundle>', 'a bundle that is applied there before this one (repeatable)', repeat)
+    .option(
+      '--substitutable <url>',
+      'a cache that the other side can reach: what it holds signed stays out, and is fetched there first (repeatable)',
+      repeat,
+    )
     .option(
       '--request <file>',
       'answer a request of narrow bundle missing with just what it asks for; in place of paths the files of the bundle ' +
@@ -106,13 +112,16 @@ async function runCreate(given: readonly string[], options: CreateOptions, conte
   const how = { keys, volumeSize };
   if (options.request !== undefined)
     return answer(source, given, { ...options, request: options.request }, how, context);
+  await using stack = new AsyncDisposableStack();
+  const caches: Store[] = [];
+  for (const url of options.substitutable ?? []) caches.push(stack.use(await openStore(url, openContext(context))));
   const roots = await rootsOf(source, given, options, context);
   if (format !== 'narrow') {
     const { there } = await otherSide(source, options, context);
     const paths = there?.closure.infos.map(({ path }) => path) ?? [];
     return runCarry({ source, roots, there: paths }, format, options, context);
   }
-  await make({ source, roots, ...how, ...(await otherSide(source, options, context)) }, options, context);
+  await make({ source, roots, caches, ...how, ...(await otherSide(source, options, context)) }, options, context);
 }
 
 /** Throws `usage` for what only bundles of narrow can do, and what they cannot. */
@@ -122,6 +131,7 @@ function carryFormat({
   volumeSize,
   sign,
   request,
+  substitutable,
   compression,
 }: CreateOptions): CreateOptions['format'] {
   const chosen = selfExtract ? 'self-extract' : format;
@@ -129,7 +139,7 @@ function carryFormat({
     throw new NarrowError('usage', '--self-extract is a format of its own', { hint: 'leave --format out' });
   if (chosen === 'narrow' && compression !== undefined)
     throw new NarrowError('usage', '--compression is for --format and --self-extract', { hint: 'see --level' });
-  const given = { '--volume-size': volumeSize, '--sign': sign, '--request': request };
+  const given = { '--volume-size': volumeSize, '--sign': sign, '--request': request, '--substitutable': substitutable };
   for (const [name, value] of Object.entries(given))
     if (chosen !== 'narrow' && value !== undefined)
       throw new NarrowError('usage', `${name} is not possible with --format ${chosen}`);
@@ -165,7 +175,7 @@ async function answer(
 }
 
 async function make(
-  what: Pick<CreateRequest, 'source' | 'roots' | 'there' | 'since' | 'keys' | 'volumeSize'>,
+  what: Pick<CreateRequest, 'source' | 'roots' | 'caches' | 'there' | 'since' | 'keys' | 'volumeSize'>,
   options: CreateOptions,
   context: Context,
 ): Promise<void> {
@@ -208,12 +218,16 @@ async function rootsOf(
 }
 
 function planLines(plan: BundlePlan, there: Inventory | undefined): string[] {
-  const { closure, fresh, pairs, narSize, differing, withoutBase, refused } = plan;
+  const { closure, fresh, pairs, narSize, elsewhere, differing, withoutBase, refused } = plan;
   const changed = [...pairs.values()].filter((bases) => bases.length > 0).length;
   const lines = [
     `${count(fresh.size, 'path')} of ${closure.size} to bring, ${formatBytes(narSize)} of NARs: ${changed} as changes of what is there, ${fresh.size - changed} in full`,
   ];
-  if (!there)
+  for (const url of new Set(elsewhere.values())) {
+    const paths = [...elsewhere.values()].filter((one) => one === url);
+    lines.push(`${count(paths.length, 'path')} left out, to be fetched from ${url}`);
+  }
+  if (!there && elsewhere.size === 0)
     lines.push('nothing is known of the other side: name its inventory with --for, and less has to be carried');
   if (withoutBase.length > 0)
     lines.push(`${count(withoutBase.length, 'path')} in full because what the other side has of them is not here`);
@@ -249,6 +263,7 @@ function createdJson(
     })),
     narSize,
     needs: needs.infos.map(({ path }) => full(path)),
+    substitutable: Object.fromEntries([...made.elsewhere].map(([path, url]) => [full(path), url])),
     differing: differing.map(full),
     withoutBase: withoutBase.map(full),
     refused: refused.map(full),

@@ -7,7 +7,7 @@ import { formatRequest } from '../../bundle/request.ts';
 import { obstacleLines } from '../../bundle/verify.ts';
 import { writeAtomically } from '../../fs/atomic-file.ts';
 import { damageError } from '../../store/bundle/volume-file.ts';
-import { openWritable } from '../../store/open.ts';
+import { openStore, openWritable } from '../../store/open.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
 import { count, formatBytes } from '../output/human.ts';
@@ -42,8 +42,13 @@ Examples:
 async function runMissing(files: readonly string[], options: MissingOptions, context: Context): Promise<void> {
   const open = openContext(context);
   await using destination = await openWritable(options.to, open);
-  const given = { files: allVolumes(files), destination, trustedKeys: open.trustedKeys, signal: context.signal };
-  const lack = await findLack(given);
+  const lack = await findLack({
+    files: allVolumes(files),
+    destination,
+    trustedKeys: open.trustedKeys,
+    openCache: (url) => openStore(url, open),
+    signal: context.signal,
+  });
   const asks = lack.volumes.length > 0 || lack.after !== undefined || lack.paths.length > 0;
   if (asks) context.status = 3;
   if (options.json) await context.out(JSON.stringify(lackJson(lack)));

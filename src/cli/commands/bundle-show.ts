@@ -12,7 +12,8 @@ import type { BundleSignature } from '../../store/bundle/bundle.ts';
 import { volumesNamed } from '../../store/bundle/volume-names.ts';
 import { damageError } from '../../store/bundle/volume-file.ts';
 import type { Damage } from '../../store/bundle/volume-file.ts';
-import { openWritable } from '../../store/open.ts';
+import { openStore, openWritable } from '../../store/open.ts';
+import type { Store } from '../../store/store.ts';
 import type { Context, TrustOptions } from '../context.ts';
 import { openContext } from '../context.ts';
 import { trustOptions } from '../options.ts';
@@ -83,6 +84,10 @@ async function runShow(files: readonly string[], options: ShowOptions, context: 
       `${count(infos.length, 'path')}, ${formatBytes(bundle.narSize)} of NARs: ${changed} as changes, ${infos.length - changed} in full`,
     ],
     ['Needs', `${count(needs.infos.length, 'path')} to be there`],
+    ...(about.substitutable ?? []).map((one): [string, string] => [
+      'To be fetched',
+      `${count(one.needs.length, 'path')} of these and what they need from ${one.url}`,
+    ]),
     ['Keys of paths', signersOf(bundle).join(', ') || 'none'],
     ['Signed', signatureText(signatures)],
   ];
@@ -136,6 +141,7 @@ function bundleJson(bundle: Bundle, signatures: readonly BundleSignature[], size
       bases: bundle.basesOf(number).map(full),
     })),
     needs: needs.infos.map(({ path }) => full(path)),
+    substitutable: Object.fromEntries([...bundle.substitutable].map(([path, url]) => [full(path), url])),
     keys: signersOf(bundle),
     signatures,
   };
@@ -143,7 +149,8 @@ function bundleJson(bundle: Bundle, signatures: readonly BundleSignature[], size
 
 async function runVerify(files: readonly string[], options: VerifyOptions, context: Context): Promise<void> {
   const open = openContext(context, options);
-  await using bundle = await Bundle.open(allVolumes(files));
+  const openCache = (url: string): Promise<Store> => openStore(url, open);
+  await using bundle = await Bundle.open(allVolumes(files), { openCache, signal: context.signal });
   const damages: Damage[] = [];
   for await (const damage of bundle.volumes.damages(undefined, context.signal)) damages.push(damage);
   const signatures = bundle.signatures(open.trustedKeys);
@@ -165,6 +172,7 @@ async function runVerify(files: readonly string[], options: VerifyOptions, conte
         applies: found && applies,
         obstacles,
         valid: found?.valid,
+        fetched: found?.fetched,
         narSize: found?.narSize,
       }),
     );
@@ -175,8 +183,10 @@ async function runVerify(files: readonly string[], options: VerifyOptions, conte
   if (found) for (const line of againstLines(found, options.against!)) context.say(line);
 }
 
-function againstLines({ obstacles, valid, narSize }: Applicability, place: string): string[] {
-  const there = valid > 0 ? `; ${count(valid, 'path')} are there` : '';
+function againstLines({ obstacles, valid, fetched, narSize }: Applicability, place: string): string[] {
+  const there =
+    (valid > 0 ? `; ${count(valid, 'path')} are there` : '') +
+    (fetched > 0 ? `; ${count(fetched, 'path')} come from caches` : '');
   if (obstacles.length === 0)
     return [`it will apply completely to ${place}: ${formatBytes(narSize)} to be added${there}`];
   return [`it will not apply to ${place}:`, ...obstacleLines(obstacles).map((line) => `  ${line}`)];

@@ -12,6 +12,17 @@ import type { OpenNar, OpenOptions, QueryOptions, Store } from '../store.ts';
 /** A store, which is closed with the bundle; undefined or an error of ours where there is none. */
 export type StoreOpener = () => Promise<Store | undefined>;
 
+/** Asked when no other store has a path, and never for bases. */
+export interface CacheOpener {
+  readonly url: string;
+  readonly open: () => Promise<Store>;
+}
+
+export interface BasesOptions {
+  readonly caches?: readonly CacheOpener[];
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class Bases implements NearbyStore, AsyncDisposable {
   readonly #openers: readonly StoreOpener[];
   readonly #storeDir: StoreDir;
@@ -21,13 +32,18 @@ export class Bases implements NearbyStore, AsyncDisposable {
   readonly #origin = new Map<StorePath, Store>();
   readonly #stack = new AsyncDisposableStack();
   #held: Promise<void> | undefined;
+  readonly #caches: readonly CacheOpener[];
+  #openedCaches: Promise<readonly Store[]> | undefined;
+  /** Why caches did not answer, by URL. */
+  readonly failures: Map<string, Error> = new Map();
   /** Bases that were found, with the contents that are needed. */
   readonly known: Map<StorePath, PathInfo> = new Map();
 
-  constructor(openers: readonly StoreOpener[], storeDir: StoreDir, signal?: AbortSignal) {
+  constructor(openers: readonly StoreOpener[], storeDir: StoreDir, { caches = [], signal }: BasesOptions = {}) {
     this.#openers = openers;
     this.#storeDir = storeDir;
     this.#signal = signal;
+    this.#caches = caches;
   }
 
   get abilities(): { readonly nearby: boolean } {
@@ -40,18 +56,22 @@ export class Bases implements NearbyStore, AsyncDisposable {
     return stores.length === 0 ? 'any store' : stores.map(({ url }) => url).join(' and ');
   }
 
-  /** Infos of those of `paths` that are in one of the stores. */
+  /** Infos of those of `paths` that are in one of the stores, or in a cache that answers. */
   async pathInfos(paths: Iterable<StorePath>, options: QueryOptions = {}): Promise<Map<StorePath, PathInfo>> {
     const found = new Map<StorePath, PathInfo>();
     const wanted = new Set(paths);
-    for (const store of await this.#stores()) {
+    const ask = async (store: Store): Promise<void> => {
       const rest = [...wanted].filter((path) => !found.has(path));
-      if (rest.length === 0) break;
+      if (rest.length === 0) return;
       for (const [path, info] of await store.pathInfos(rest, options)) {
         found.set(path, info);
         if (!this.known.has(path)) this.#origin.set(path, store);
       }
-    }
+    };
+    for (const store of await this.#stores()) await ask(store);
+    if (found.size === wanted.size) return found;
+    for (const cache of await this.#cacheStores())
+      await ask(cache).catch((error: unknown) => this.#fail(cache.url, error));
     return found;
   }
 
@@ -108,6 +128,24 @@ export class Bases implements NearbyStore, AsyncDisposable {
   #learn(path: StorePath, info: PathInfo, store: Store): void {
     this.known.set(path, info);
     this.#origin.set(path, store);
+  }
+
+  #fail(url: string, error: unknown): void {
+    if (!isNarrowError(error) || error.code === 'aborted') throw error;
+    this.failures.set(url, error);
+  }
+
+  #cacheStores(): Promise<readonly Store[]> {
+    return (this.#openedCaches ??= (async () => {
+      const stores: Store[] = [];
+      for (const { url, open } of this.#caches) {
+        const store = await open().catch((error: unknown) => this.#fail(url, error));
+        if (!store) continue;
+        this.#stack.use(store);
+        if (store.storeDir === this.#storeDir) stores.push(store);
+      }
+      return stores;
+    })());
   }
 
   #stores(): Promise<readonly Store[]> {

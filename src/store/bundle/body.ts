@@ -26,9 +26,21 @@ export interface About {
   readonly since: readonly string[];
   /** Paths for which the other side has a base that the maker had not: they go in full. */
   readonly withoutBase: number;
+  /** Needed paths that are to be fetched from caches, with all they refer to, where they are not there. */
+  readonly substitutable?: readonly Substitutable[];
   /** The digest of the needs in hexadecimal, where these are not told: who reads it has to know them. */
   readonly base?: string | undefined;
 }
+
+export interface Substitutable {
+  /** Of a cache, without parameters. */
+  readonly url: string;
+  /** Numbers in the needs. */
+  readonly needs: readonly number[];
+}
+
+/** A bundle is not to start programs, log in anywhere, or switch off that signatures are checked. */
+export const cacheUrl: RegExp = /^(?:https?|file):\/\/[^?#@\s]+$/;
 
 /** The parts before the deltas. */
 export interface BundleHead {
@@ -141,7 +153,16 @@ function parseAbout(bytes: Buffer, source: string): About {
     texts(about.for) &&
     texts(about.since) &&
     Number.isSafeInteger(about.withoutBase) &&
+    (about.substitutable === undefined || areSubstitutable(about.substitutable)) &&
     (about.base === undefined || (typeof about.base === 'string' && /^[0-9a-f]{16}$/.test(about.base)));
   if (ok) return about as About;
   throw formatError('bad beginning of a bundle', place, { expected: 'that of version 1' });
+}
+
+function areSubstitutable(list: unknown): boolean {
+  if (!Array.isArray(list)) return false;
+  return list.every((one: Partial<Substitutable> | null) => {
+    const numbers = Array.isArray(one?.needs) && one.needs.every((number) => Number.isSafeInteger(number));
+    return typeof one?.url === 'string' && cacheUrl.test(one.url) && numbers;
+  });
 }

@@ -5,6 +5,7 @@ import { formatError } from '../../errors.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import type { TrustedKeys } from '../../model/signature.ts';
 import type { StorePath } from '../../model/store-path.ts';
+import type { Store } from '../store.ts';
 import { completeInfo } from '../narrow/proof.ts';
 import { Rebuilding } from '../narrow/rebuilding.ts';
 import { Bases } from './bases.ts';
@@ -25,6 +26,8 @@ export interface BundleSignature {
 export interface BundleOptions {
   /** Where paths that are not in the bundle are looked for, in this order. */
   readonly bases?: readonly StoreOpener[];
+  /** Opens the caches that the bundle names; without it they are not asked. */
+  readonly openCache?: ((url: string) => Promise<Store>) | undefined;
   /** What it needs, for one that tells only the digest of that. */
   readonly needs?: BaseClosure | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -49,12 +52,14 @@ export class Bundle implements AsyncDisposable {
   private constructor(
     volumes: VolumeSet,
     head: BundleHead & { readonly end: number },
-    { bases = [], signal }: BundleOptions,
+    { bases = [], openCache, signal }: BundleOptions,
   ) {
     this.volumes = volumes;
     this.about = head.about;
     this.needs = head.needs;
-    this.bases = new Bases(bases, head.about.storeDir, signal);
+    const caches = openCache ? (head.about.substitutable ?? []).map(({ url }) => url) : [];
+    const opened = caches.map((url) => ({ url, open: () => openCache!(url) }));
+    this.bases = new Bases(bases, head.about.storeDir, { caches: opened, signal });
     const { bases: store, needs: base } = this;
     this.rebuilding = new Rebuilding({ store, base, known: store.known, infos: head.infos, signal });
     const { list } = this.rebuilding.fresh;
@@ -88,6 +93,14 @@ export class Bundle implements AsyncDisposable {
   basesOf(number: number): StorePath[] {
     const { bases } = this.rebuilding.fresh.list[number] ?? { bases: [] };
     return bases.map((base) => this.needs.infos[base]!.path);
+  }
+
+  /** Needed paths that are to be fetched where they are not there, and from which cache. */
+  get substitutable(): Map<StorePath, string> {
+    const { substitutable = [] } = this.about;
+    return new Map(
+      substitutable.flatMap(({ url, needs }) => needs.map((number) => [this.needs.infos[number]!.path, url])),
+    );
   }
 
   /** Bytes of all NARs. */
@@ -125,6 +138,14 @@ export class Bundle implements AsyncDisposable {
       if (known.has(path)) throw formatError(`${path} is there twice`, { source });
       known.add(path);
     }
+    const count = this.needs.infos.length;
+    for (const number of (this.about.substitutable ?? []).flatMap(({ needs }) => needs))
+      if (number < 0 || number >= count)
+        throw formatError(
+          'a path to be fetched that is not needed',
+          { source },
+          { expected: `one of ${count}`, got: `${number}` },
+        );
     for (const root of this.about.roots)
       if (!known.has(root)) throw formatError(`the root ${root} is neither brought nor needed`, { source });
   }

@@ -26,7 +26,8 @@ export async function openBundleStore(
         openStore(url, context),
   );
   const bases = [...(context.bases ? [borrowed(context.bases)] : []), ...others];
-  return new BundleStore(await Bundle.open(volumesNamed(place), { bases, signal: context.signal }));
+  const openCache = (url: string): Promise<Store> => openStore(url, context);
+  return new BundleStore(await Bundle.open(volumesNamed(place), { bases, openCache, signal: context.signal }));
 }
 
 /** A file that is not there is named by the reader of bundles, who knows of volumes. */

@@ -145,6 +145,6 @@ test('an index that no narrow writes', async () => {
         if (shift !== 0) assert.ok(error !== undefined);
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 40 },
   );
 });

@@ -1,6 +1,6 @@
 // A cache in a directory of this machine.
 
-import { constants } from 'node:fs';
+import { constants, readFileSync } from 'node:fs';
 import { open, readFile, readdir, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -50,6 +50,15 @@ export class DirectoryFiles implements CacheFiles {
     if (!bytes || bytes.length <= limit) return bytes;
     const contrast = { expected: `at most ${limit} bytes`, got: `${bytes.length}` };
     throw formatError('the file is too large', { source: path }, contrast);
+  }
+
+  readNow(reference: string, limit: number): Buffer | undefined {
+    try {
+      const bytes = readFileSync(this.#pathOf(reference));
+      return bytes.length <= limit ? bytes : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   async open(reference: string, options: OpenFileOptions = {}): Promise<OpenFile | undefined> {

@@ -83,6 +83,8 @@ export interface CacheFiles extends AsyncDisposable {
   readonly ordered?: boolean | undefined;
   /** A whole small file; undefined when there is none. More than `limit` bytes are a `format` error. */
   read(reference: string, limit: number, options?: FileOptions): Promise<Buffer | undefined>;
+  /** The same at once, where a file is read in less time than waiting takes; undefined also when it is larger, or cannot be read. */
+  readNow?(reference: string, limit: number): Buffer | undefined;
   /** Opens a file for streaming; undefined when there is none. */
   open(reference: string, options?: OpenFileOptions): Promise<OpenFile | undefined>;
   /** These will be opened, about in this order, each with its size: where that costs a round trip, they are asked for ahead. */

@@ -5,6 +5,7 @@ import type { PathReport } from '../delta/report.ts';
 import { closureOf, inOrder } from '../closure/walk.ts';
 import type { PathInfo } from '../model/path-info.ts';
 import type { StorePath } from '../model/store-path.ts';
+import { closureQuery } from '../store/closure-query.ts';
 import type { AddOptions, Item, Meeting, Outcome, Store, Verdict, WritableStore } from '../store/store.ts';
 import { isDelta } from '../store/store.ts';
 import { addMissing } from './adding.ts';
@@ -132,9 +133,8 @@ async function gather(
   { source, roots, recursive = true, includeOutputs, onEvent, signal }: CopyRequest,
   hold: (paths: readonly StorePath[]) => Promise<void>,
 ): Promise<Map<StorePath, PathInfo>> {
-  const query = (paths: readonly StorePath[]): Promise<Map<StorePath, PathInfo>> => source.pathInfos(paths, { signal });
   if (recursive) {
-    const closure = await closureOf(query, roots, source.url);
+    const closure = await closureOf(closureQuery(source, { signal }), roots, source.url);
     if (!includeOutputs) return closure;
     const onUnknown = (drvs: readonly StorePath[]): void =>
       onEvent?.({
@@ -143,7 +143,7 @@ async function gather(
       });
     return withOutputs(source, closure, hold, { onUnknown, signal });
   }
-  const infos = await query(roots);
+  const infos = await source.pathInfos(roots, { signal });
   const absent = roots.filter((root) => !infos.has(root));
   if (absent.length > 0)
     throw new NarrowError('missing', `${source.url} does not have ${absent.join(', ')}`, { data: { missing: absent } });

@@ -11,6 +11,7 @@ import type { ExportItem } from '../format/export-stream.ts';
 import type { PackBuffers } from '../format/nar/pack.ts';
 import type { PathInfo } from '../model/path-info.ts';
 import type { StorePath } from '../model/store-path.ts';
+import { closureQuery } from '../store/closure-query.ts';
 import { expectSame } from '../store/intake.ts';
 import type { Store } from '../store/store.ts';
 
@@ -21,8 +22,9 @@ export async function exportOrder(
   recursive: boolean,
   signal?: AbortSignal,
 ): Promise<Map<StorePath, PathInfo>> {
-  const query = (asked: readonly StorePath[]): Promise<Map<StorePath, PathInfo>> => store.pathInfos(asked, { signal });
-  const infos = recursive ? await closureOf(query, paths, store.url) : await query(paths);
+  const infos = recursive
+    ? await closureOf(closureQuery(store, { signal }), paths, store.url)
+    : await store.pathInfos(paths, { signal });
   const missing = paths.filter((path) => !infos.has(path));
   if (missing.length > 0)
     throw new NarrowError('missing', `${store.url} does not have ${missing.join(', ')}`, { data: { missing } });

@@ -4,6 +4,7 @@ import { closureOf } from '../closure/walk.ts';
 import type { PathInfo } from '../model/path-info.ts';
 import type { StorePath } from '../model/store-path.ts';
 import { isDerivationPath } from '../model/store-path.ts';
+import { closureQuery } from '../store/closure-query.ts';
 import type { Store } from '../store/store.ts';
 import { readDerivations } from './derivations.ts';
 import { knownOutputs } from './outputs.ts';
@@ -33,10 +34,9 @@ export async function findMissing(
   recursive: boolean,
   signal?: AbortSignal,
 ): Promise<MissingReport> {
-  const ask = (store: Store) => (paths: readonly StorePath[]) => store.pathInfos(paths, { signal });
   const drvRoots = roots.filter(isDerivationPath);
   const plain = await closureOf(
-    ask(source),
+    closureQuery(source, { signal }),
     roots.filter((root) => !isDerivationPath(root)),
     source.url,
   );
@@ -57,7 +57,6 @@ async function derivationsOf(
   recursive: boolean,
   signal?: AbortSignal,
 ): Promise<PathInfo[]> {
-  const query = (paths: readonly StorePath[]): Promise<Map<StorePath, PathInfo>> => source.pathInfos(paths, { signal });
-  const closure = await closureOf(query, roots, source.url);
+  const closure = await closureOf(closureQuery(source, { signal }), roots, source.url);
   return [...closure.values()].filter((info) => (recursive ? isDerivationPath(info.path) : roots.includes(info.path)));
 }

@@ -5,6 +5,7 @@ import { closureOf } from '../../closure/walk.ts';
 import { NarrowError } from '../../errors.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
+import { closureQuery } from '../../store/closure-query.ts';
 import { explainDelta } from '../../store/narrow/explaining.ts';
 import type { ClosureOf, Explanation, FileCost } from '../../store/narrow/explaining.ts';
 import { openStore } from '../../store/open.ts';
@@ -71,7 +72,7 @@ function linesOf(explanation: Explanation, files: readonly FileCost[] | undefine
 async function load(store: Store, text: string, alone: boolean, context: Context): Promise<ClosureOf> {
   const { signal } = context;
   const roots = await resolvePaths(store, [text]);
-  const infos = await closureOf((paths) => store.pathInfos(paths, { signal }), roots, store.url);
+  const infos = await closureOf(closureQuery(store, { signal }), roots, store.url);
   if (!alone) return { roots, infos };
   const [root] = roots as [StorePath];
   if (roots.length > 1) throw new NarrowError('usage', `'${text}' means ${roots.length} paths: name one, or use -r`);

@@ -7,6 +7,7 @@ import { closureOf } from '../../closure/walk.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import type { StorePath } from '../../model/store-path.ts';
+import { closureQuery } from '../../store/closure-query.ts';
 import { openStore } from '../../store/open.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
@@ -33,7 +34,7 @@ async function runDiff(given: readonly [string, string], options: DiffOptions, c
   await using store = await openStore(options.store, openContext(context));
   const load = async (text: string): Promise<Map<StorePath, PathInfo>> => {
     const roots = await resolvePaths(store, [text]);
-    return closureOf((paths) => store.pathInfos(paths, { signal: context.signal }), roots, store.url);
+    return closureOf(closureQuery(store, { signal: context.signal }), roots, store.url);
   };
   const [before, after] = [await load(given[0]), await load(given[1])];
   const changes = diffClosures(before, after);

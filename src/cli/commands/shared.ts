@@ -8,6 +8,7 @@ import { closureOf } from '../../closure/walk.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import { pathName, printStorePath } from '../../model/store-path.ts';
 import type { StoreDir, StorePath } from '../../model/store-path.ts';
+import { closureQuery } from '../../store/closure-query.ts';
 import type { OpenContext } from '../../store/open-context.ts';
 import { openStore } from '../../store/open.ts';
 import { presentSystem } from '../../store/present-system.ts';
@@ -112,7 +113,7 @@ async function addInfos(
   gathered.storeDir ??= store.storeDir;
   if (gathered.storeDir !== store.storeDir)
     throw new NarrowError('refused', `${store.url} has paths of ${store.storeDir}, others of ${gathered.storeDir}`);
-  const infos = await closureOf((paths) => store.pathInfos(paths, { signal }), roots, store.url);
+  const infos = await closureOf(closureQuery(store, { signal }), roots, store.url);
   for (const [path, info] of infos) if (!gathered.infos.has(path)) gathered.infos.set(path, info);
 }
 

@@ -6,6 +6,7 @@ import { NarrowError } from '../../errors.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
+import { closureQuery } from '../../store/closure-query.ts';
 import { openWritable } from '../../store/open.ts';
 import type { Store } from '../../store/store.ts';
 import { addNewSignatures, newSignatures } from '../../transfer/sign.ts';
@@ -72,7 +73,7 @@ export async function infosOf(
   recursive: boolean,
   signal: AbortSignal,
 ): Promise<Map<StorePath, PathInfo>> {
-  if (recursive) return closureOf((asked) => store.pathInfos(asked, { signal }), paths, store.url);
+  if (recursive) return closureOf(closureQuery(store, { signal }), paths, store.url);
   const infos = await store.pathInfos(paths, { signal });
   const missing = paths.filter((path) => !infos.has(path));
   if (missing.length === 0) return infos;

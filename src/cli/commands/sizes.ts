@@ -6,6 +6,7 @@ import type { PathSizes } from '../../closure/sizes.ts';
 import { closureOf } from '../../closure/walk.ts';
 import { NarrowError } from '../../errors.ts';
 import { printStorePath } from '../../model/store-path.ts';
+import { closureQuery } from '../../store/closure-query.ts';
 import { openStore } from '../../store/open.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
@@ -42,7 +43,7 @@ async function runSizes(given: readonly string[], options: SizesOptions, context
   if (!/^\d+$/.test(options.top)) throw new NarrowError('usage', `bad --top '${options.top}': expected a number`);
   await using store = await openStore(options.store, openContext(context));
   const roots = await resolvePaths(store, given, options.stdin);
-  const infos = await closureOf((paths) => store.pathInfos(paths, { signal: context.signal }), roots, store.url);
+  const infos = await closureOf(closureQuery(store, { signal: context.signal }), roots, store.url);
   const total = sumSizes(infos, reachable(infos, roots));
   const top = options.json || Number(options.top) === 0 ? infos.size : Number(options.top);
   // each closure and added size costs a walk: those that are not shown are worked out only where the order needs them

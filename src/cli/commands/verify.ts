@@ -7,6 +7,7 @@ import { NarrowError } from '../../errors.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
+import { closureQuery } from '../../store/closure-query.ts';
 import { openStore } from '../../store/open.ts';
 import { isListed } from '../../store/store.ts';
 import type { ListOptions, Store } from '../../store/store.ts';
@@ -119,7 +120,7 @@ async function gather(
   recursive: boolean,
   signal: AbortSignal,
 ): Promise<Closure> {
-  if (recursive) return walkClosure((asked) => store.pathInfos(asked, { signal }), paths);
+  if (recursive) return walkClosure(closureQuery(store, { signal }), paths);
   const infos = await store.pathInfos(paths, { signal });
   return { infos, missing: paths.filter((p) => !infos.has(p)).map((path) => ({ path, referrer: undefined })) };
 }

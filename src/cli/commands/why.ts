@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { walkClosure } from '../../closure/walk.ts';
 import { whyDepends } from '../../closure/why.ts';
 import { printStorePath } from '../../model/store-path.ts';
+import { closureQuery } from '../../store/closure-query.ts';
 import { openStore } from '../../store/open.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
@@ -28,7 +29,7 @@ export function define(command: Command, context: Context): void {
 async function runWhy(path: string, needed: string, options: WhyOptions, context: Context): Promise<void> {
   await using store = await openStore(options.store, openContext(context));
   const [from, to] = [(await resolvePaths(store, [path]))[0]!, (await resolvePaths(store, [needed]))[0]!];
-  const { infos } = await walkClosure((paths) => store.pathInfos(paths, { signal: context.signal }), [from]);
+  const { infos } = await walkClosure(closureQuery(store, { signal: context.signal }), [from]);
   const chain = whyDepends(infos, from, to)?.map((one) => printStorePath(store.storeDir, one));
   if (options.json) await context.out(JSON.stringify(chain ?? null));
   else if (chain)

@@ -11,6 +11,9 @@ import type { Store } from '../store/store.ts';
 import { copyClosure } from '../transfer/copy.ts';
 import type { CopyResult } from '../transfer/copy.ts';
 import type { OnEvent } from '../transfer/events.ts';
+import { PushedDeltas } from './deltas/pushing.ts';
+import type { DeltaPlan, DeltaRules } from './deltas/pushing.ts';
+import type { LaidDelta } from './deltas/lay.ts';
 import { addGeneration, newestGeneration } from './generations.ts';
 import type { Generation } from './record.ts';
 import { addPush } from './roots.ts';
@@ -29,6 +32,10 @@ export interface PushRequest {
   readonly upstreams: readonly Store[];
   readonly trustedKeys: TrustedKeys;
   readonly secrets: SecretRules;
+  /** Also lay deltas from the generations before; what a cache of deltas gets anyway. */
+  readonly deltas?: DeltaRules | undefined;
+  /** Told before the plan. */
+  readonly onDeltas?: ((plan: DeltaPlan) => void) | undefined;
   readonly dryRun?: boolean;
   readonly onEvent?: OnEvent | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -46,36 +53,66 @@ export interface PushResult extends CopyResult {
   /** Found in a dry run; otherwise they are an error. */
   readonly secrets: readonly FoundSecret[];
   readonly generation: Generation | undefined;
+  readonly deltasLaid: readonly LaidDelta[];
 }
 
 /** Throws what {@link copyClosure} throws, and `refused` when secrets were found: then nothing was written. */
 export async function push(request: PushRequest): Promise<PushResult> {
   const { source, cache, roots, upstreams, trustedKeys, dryRun, onEvent, signal } = request;
   const isRoot = new Set(roots);
+  const deltas = await planDeltas(request);
   let secrets: FoundSecret[] = [];
   let generation: Generation | undefined;
+  let differs = false;
   const result = await copyClosure({
     source,
-    destination: cache,
+    destination: (await deltas?.destination()) ?? cache,
     roots,
     dryRun: dryRun ?? false,
     elsewhere: async (missing) => {
-      if (upstreams.length === 0) return new Set();
+      if (upstreams.length === 0 || deltas?.plan.alone === true) return new Set();
       onEvent?.({ type: 'phase', text: `asking ${upstreams.map(({ url }) => url).join(', ')}` });
       const rest = missing.filter(({ path }) => !isRoot.has(path));
       return signedUpstream(upstreams, rest, trustedKeys, { signal });
     },
     approve: async (plan) => {
+      differs = plan.differs.length > 0;
       secrets = await findSecrets(request, plan.missing);
       if (secrets.length > 0 && !dryRun) throw secretsError(source.storeDir, secrets);
     },
     finish: async () => {
+      if (deltas?.plan.alone === false) await layBeside(request, deltas, differs);
       generation = await note(request);
     },
     onEvent,
     signal,
   });
-  return { ...result, secrets, generation };
+  return { ...result, secrets, generation, deltasLaid: deltas?.laid ?? [] };
+}
+
+async function planDeltas(request: PushRequest): Promise<PushedDeltas | undefined> {
+  const { source, cache, roots, name, deltas, onDeltas, onEvent, signal } = request;
+  if (!deltas || name === undefined) return undefined;
+  const planned = await PushedDeltas.plan({ source, cache, roots, name, ...deltas, onEvent, signal });
+  onDeltas?.(planned.plan);
+  return planned;
+}
+
+/** Beside NARs deltas are a help: without them the push is as good as before. */
+async function layBeside(
+  { cache, onEvent, signal }: PushRequest,
+  deltas: PushedDeltas,
+  differs: boolean,
+): Promise<void> {
+  const without = (why: string): void => onEvent?.({ type: 'warning', text: `no deltas are laid: ${why}` });
+  if (differs) return without(`${cache.url} has other contents under some of the paths`);
+  try {
+    await deltas.lay();
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (!(error instanceof NarrowError)) throw error;
+    without(error.message);
+  }
 }
 
 async function findSecrets(

@@ -11,6 +11,8 @@ export interface CacheInfo {
   readonly wantMassQuery?: boolean | undefined;
   /** Lower is asked first. Absent means 0 since Nix 2.4, that is before cache.nixos.org, which has 40. */
   readonly priority?: number | undefined;
+  /** `deltas`: what was pushed last is there as deltas alone, which narrow can use and Nix cannot. Nix passes it over. */
+  readonly layout?: string | undefined;
 }
 
 /** Longest file that is read, in bytes; anything longer is an error page or an attack. */
@@ -25,7 +27,7 @@ export function parseCacheInfo(text: string | Uint8Array, place: Place = {}): Ca
     throw formatError('bad nix-cache-info', place, { expected: `at most ${maxSize} bytes`, got: `${text.length}` });
   }
   const input = typeof text === 'string' ? text : Buffer.from(text).toString('utf8');
-  const info: { storeDir?: StoreDir; wantMassQuery?: boolean; priority?: number } = {};
+  const info: { storeDir?: StoreDir; wantMassQuery?: boolean; priority?: number; layout?: string } = {};
   for (const [index, line] of input.split('\n').entries()) {
     const colon = line.indexOf(':');
     if (colon < 0) continue;
@@ -33,6 +35,7 @@ export function parseCacheInfo(text: string | Uint8Array, place: Place = {}): Ca
     const name = line.slice(0, colon);
     if (name === 'StoreDir') info.storeDir = value;
     else if (name === 'WantMassQuery') info.wantMassQuery = value === '1';
+    else if (name === 'NarrowLayout') info.layout = value;
     else if (name === 'Priority') {
       info.priority = /^[+-]?[0-9]{1,9}$/.test(value) ? Number(value) : NaN;
       if (!Number.isInteger(info.priority)) {
@@ -50,10 +53,11 @@ export function parseCacheInfo(text: string | Uint8Array, place: Place = {}): Ca
 
 /** Prints the lines that are known, in the order that caches have them. */
 export function formatCacheInfo(info: CacheInfo): string {
-  const { storeDir, wantMassQuery, priority } = info;
+  const { storeDir, wantMassQuery, priority, layout } = info;
   return (
     (storeDir === undefined ? '' : `StoreDir: ${storeDir}\n`) +
     (wantMassQuery === undefined ? '' : `WantMassQuery: ${wantMassQuery ? 1 : 0}\n`) +
-    (priority === undefined ? '' : `Priority: ${priority}\n`)
+    (priority === undefined ? '' : `Priority: ${priority}\n`) +
+    (layout === undefined ? '' : `NarrowLayout: ${layout}\n`)
   );
 }

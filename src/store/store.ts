@@ -177,6 +177,10 @@ export interface MetSource {
 export interface MetDestination {
   readonly destination: Store;
   readonly roots: readonly StorePath[];
+  /** False when the user vouches for the source. */
+  readonly checkSignatures?: boolean | undefined;
+  /** Told of what takes long. */
+  readonly onPhase?: ((text: string) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -184,26 +188,45 @@ export interface MetDestination {
 export type Meeting =
   /** `bases`: how many paths the receiver has that others may be rebuilt from. */
   | { readonly kind: 'narrow'; readonly software: string; readonly bases: number }
+  /** By a delta that lies at the source, `from` paths that the receiver has, of so many bytes. */
+  | { readonly kind: 'static'; readonly from: string; readonly bases: number; readonly size: number }
   | { readonly kind: 'stock'; readonly why: string };
 
-/**
- * A store at which there may be another narrow, with which a copy goes by deltas. Who copies lets it meet the other end
- * before it asks anything else; after that the store answers and takes paths as any other.
- */
-export interface DeltaStore extends WritableStore {
-  /** This store is the destination. */
-  meetSource(source: MetSource): Promise<Meeting>;
-  /** This store is the source. */
-  meetDestination(destination: MetDestination): Promise<Meeting>;
-  /** What these were rebuilt to was wrong: asked for again, they come whole, and all others as deltas once more. */
-  distrust(infos: readonly PathInfo[]): void;
+/** What came and went by deltas. */
+export interface DeltaEnd extends Store {
   /** Bytes of the delta of these paths, of those that were checked or told; sends nothing. */
   deltaSize(infos: readonly PathInfo[]): Promise<number>;
   /** Of each path that went as a delta what it cost, and why. */
   deltaReports(): ReadonlyMap<StorePath, PathReport>;
 }
 
-export function isDelta(store: Store): store is DeltaStore {
+/**
+ * A source that may give deltas. Who copies lets it meet the destination before it asks anything else; after that the store
+ * answers as any other.
+ */
+export interface DeltaSource extends DeltaEnd {
+  /** Undefined: there is nothing to say of deltas. */
+  meetDestination(destination: MetDestination): Promise<Meeting | undefined>;
+  /**
+   * What these were rebuilt to was wrong: asked for again, they come whole, and all others as deltas once more. Returns those
+   * that were rebuilt, and so come in another way now.
+   */
+  distrust(infos: readonly PathInfo[]): readonly PathInfo[];
+}
+
+/** A destination that may take deltas: it, too, meets the other end before it is asked anything else. */
+export interface DeltaDestination extends DeltaEnd, WritableStore {
+  meetSource(source: MetSource): Promise<Meeting>;
+}
+
+/** A store at which there may be another narrow, with which a copy goes by deltas either way. */
+export type DeltaStore = DeltaSource & DeltaDestination;
+
+export function isDeltaSource(store: Store): store is DeltaSource {
+  return 'meetDestination' in store;
+}
+
+export function isDeltaDestination(store: Store): store is DeltaDestination {
   return 'meetSource' in store;
 }
 

@@ -4,7 +4,7 @@
 import type { PathInfo } from '../model/path-info.ts';
 import { isNarrowError } from '../errors.ts';
 import type { AddOptions, Item, Outcome, Store, WritableStore } from '../store/store.ts';
-import { isDelta } from '../store/store.ts';
+import { isDeltaSource } from '../store/store.ts';
 import type { OnEvent } from './events.ts';
 
 export interface Adding {
@@ -22,17 +22,17 @@ export async function* addMissing(adding: Adding): AsyncGenerator<Outcome, void,
   const { source, destination, missing, items, add, onEvent } = adding;
   const failed = new Map<string, Outcome>();
   for await (const outcome of destination.add(await items(missing), add)) {
-    if (isDelta(source) && outcome.status === 'failed') failed.set(outcome.path, outcome);
+    if (isDeltaSource(source) && outcome.status === 'failed') failed.set(outcome.path, outcome);
     else yield outcome;
   }
-  const spoiled = missing.filter(({ path }) => isSpoiled(failed.get(path)));
-  if (!isDelta(source) || spoiled.length === 0) return yield* failed.values();
+  const wrong = missing.filter(({ path }) => isSpoiled(failed.get(path)));
+  const spoiled = isDeltaSource(source) && wrong.length > 0 ? source.distrust(wrong) : [];
+  if (spoiled.length === 0) return yield* failed.values();
   for (const { path } of spoiled) {
     const outcome = failed.get(path)!;
     const why = 'error' in outcome ? outcome.error.message : '';
     onEvent?.({ type: 'warning', text: `${path} could not be rebuilt and is fetched whole: ${why}` });
   }
-  source.distrust(spoiled);
   yield* destination.add(await items(missing.filter(({ path }) => failed.has(path))), add);
 }
 

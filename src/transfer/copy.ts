@@ -7,7 +7,7 @@ import type { PathInfo } from '../model/path-info.ts';
 import type { StorePath } from '../model/store-path.ts';
 import { closureQuery } from '../store/closure-query.ts';
 import type { AddOptions, Item, Meeting, Outcome, Store, Verdict, WritableStore } from '../store/store.ts';
-import { isDelta } from '../store/store.ts';
+import { isDeltaDestination, isDeltaSource } from '../store/store.ts';
 import { addMissing } from './adding.ts';
 import type { RouteOptions, Travel } from './direct.ts';
 import { chooseRoute, copyDirectly } from './direct.ts';
@@ -73,11 +73,12 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
   const closure = inOrder ? new Map(inOrder.map((info) => [info.path, info])) : found;
   const met = (await meetAtDestination(request, closure)) ?? metAtSource;
   // a dry run leaves no trace at the destination; but deltas are made of what is held there
-  if (request.dryRun !== true || isDelta(destination)) stack.use(await destination.hold(withReferences(closure)));
+  if (request.dryRun !== true || isDeltaDestination(destination))
+    stack.use(await destination.hold(withReferences(closure)));
   onEvent?.({ type: 'phase', text: `asking ${destination.url}` });
   const add: AddOptions = {
     signal,
-    checkSignatures: (request.checkSignatures ?? true) && !source.abilities.trusted,
+    checkSignatures: checksSignatures(request),
     onBytes: (path, bytes) => onEvent?.({ type: 'bytes', path, bytes }),
   };
   const { plan, travel } = await planFor(request, closure, add, met);
@@ -108,16 +109,22 @@ function without(
 }
 
 /** With a narrow at the other end a copy goes by deltas. Two far ends are not introduced: neither has its files here. */
-async function meetAtSource({ source, destination, roots, signal }: CopyRequest): Promise<Meeting | undefined> {
-  if (!isDelta(source) || destination.abilities.nearby !== true) return undefined;
-  return source.meetDestination({ destination, roots, signal });
+async function meetAtSource(request: CopyRequest): Promise<Meeting | undefined> {
+  const { source, destination, roots, onEvent, signal } = request;
+  if (!isDeltaSource(source) || destination.abilities.nearby !== true) return undefined;
+  const onPhase = (text: string): void => onEvent?.({ type: 'phase', text });
+  return source.meetDestination({ destination, roots, checkSignatures: checksSignatures(request), onPhase, signal });
+}
+
+function checksSignatures({ source, checkSignatures = true }: CopyRequest): boolean {
+  return checkSignatures && !source.abilities.trusted;
 }
 
 async function meetAtDestination(
   { source, destination, roots, signal }: CopyRequest,
   closure: ReadonlyMap<StorePath, PathInfo>,
 ): Promise<Meeting | undefined> {
-  if (!isDelta(destination) || isDelta(source)) return undefined;
+  if (!isDeltaDestination(destination) || isDeltaDestination(source)) return undefined;
   return destination.meetSource({ source, roots, closure, signal });
 }
 
@@ -178,7 +185,7 @@ async function planFor(
 
 /** Found out by making the delta, and not sending it. */
 async function withDeltaSize({ source, destination }: CopyRequest, plan: Plan): Promise<Plan> {
-  const far = isDelta(destination) ? destination : isDelta(source) ? source : undefined;
+  const far = isDeltaDestination(destination) ? destination : isDeltaSource(source) ? source : undefined;
   return plan.missing.length === 0 ? plan : { ...plan, deltaSize: await far?.deltaSize(plan.missing) };
 }
 
@@ -232,7 +239,8 @@ async function run(
     itemsFor(source, destination, wanted, closure, realisations, signal);
   for await (const outcome of addMissing({ source, destination, missing, items, add, onEvent })) tell(outcome);
   throwFailure(outcomes);
-  const deltas = new Map([source, destination].flatMap((store) => (isDelta(store) ? [...store.deltaReports()] : [])));
+  const ends = [source, destination].filter((store) => isDeltaSource(store) || isDeltaDestination(store));
+  const deltas = new Map(ends.flatMap((end) => [...end.deltaReports()]));
   return { plan, outcomes, bytes: sumBytes(outcomes), directBytes, deltas };
 }
 

@@ -11,6 +11,8 @@ import { stateDirectory } from '../../fs/state-directory.ts';
 import { isRooted } from '../../store/store.ts';
 import type { Store, WritableStore } from '../../store/store.ts';
 import type { OpenContext } from '../../store/open-context.ts';
+import { withStaticDeltas } from '../../store/cache/delta-source.ts';
+import { isCache } from '../../store/open-cache.ts';
 import { fallback } from '../../store/wrap/fallback.ts';
 import { resumable } from '../../store/wrap/resumable.ts';
 import { copyClosure } from '../../transfer/copy.ts';
@@ -97,6 +99,10 @@ async function runCopy(given: readonly string[], asked: CopyOptions, context: Co
   stack.defer(() => progress.stop());
   await using source = await openSources(options.from ?? ['auto'], { ...open, bases: () => destination });
   await using destination = await openWritable(options.to, open);
+  if (isCache(destination) && destination.params.deltasOnly)
+    throw new NarrowError('usage', `${destination.url} is to get deltas alone, which are made when a name is pushed`, {
+      hint: 'narrow push --name NAME CACHE PATH',
+    });
   const from = options.from ?? ['auto'];
   const names = { from, checkSigs: options.checkSigs ?? true, dryRun: options.dryRun ?? false, say: context.say };
   const roots = await rootsOf(source, await resolveNames(given, names, open), options, context);
@@ -175,7 +181,7 @@ async function openSources(urls: readonly string[], open: OpenContext): Promise<
       open.warn(`${error.message}; going on without ${url}`);
     }
   }
-  const source = fallback(stores, open.warn);
+  const source = withStaticDeltas(fallback(stores, open.warn), stores.filter(isCache), open);
   stack.move();
   return source;
 }

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { checkRootName } from '../../cache/layout.ts';
+import type { DeltaPlan } from '../../cache/deltas/pushing.ts';
 import { describeSecret, push } from '../../cache/push.ts';
 import type { PushResult, SecretRules } from '../../cache/push.ts';
 import { knownSecrets, parsePatterns } from '../../cache/secrets/patterns.ts';
@@ -15,6 +16,8 @@ import { cacheUrl, openCacheStore } from '../../store/open-cache.ts';
 import { openStore } from '../../store/open.ts';
 import type { Store } from '../../store/store.ts';
 import { resolveInStore } from '../installable.ts';
+import { NarrowError } from '../../errors.ts';
+import { parseCount } from '../amounts.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
 import { resolveNames } from '../name-roots.ts';
@@ -22,12 +25,14 @@ import { pathArguments, repeat, resolvePaths } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { planLines, preflightLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
+import { version } from '../version.ts';
 import { withKeys } from '../secret-keys.ts';
 
 interface PushOptions {
   readonly from: string;
   readonly key?: readonly string[];
   readonly name?: string;
+  readonly deltas?: string;
   readonly skipUpstream?: readonly string[];
   readonly trustedPublicKey?: readonly string[];
   readonly allowSecret?: readonly string[];
@@ -49,6 +54,10 @@ export function define(command: Command, context: Context): void {
     .option('--key <file>', 'sign with this secret key (repeatable)', repeat)
     .option('--name <name>', 'make the paths the next generation of NAME: narrow copy --from CACHE name:NAME')
     .option(
+      '--deltas [=n]',
+      'lay deltas from the last N generations of NAME beside the NARs, for clients that have one of these (1 if not said)',
+    )
+    .option(
       '--skip-upstream <url>',
       'leave out what this cache has, signed by a trusted key (repeatable); clients need it, too',
       repeat,
@@ -58,8 +67,18 @@ export function define(command: Command, context: Context): void {
     .option('--secret-patterns <file>', 'look for these, too: lines KIND: REGEX (repeatable)', repeat)
     .option('--dry-run', 'show the plan and what secrets there are, and stop')
     .option('--json', 'print the result as one JSON object')
-    .addHelpText('after', examples)
-    .action((cache: string, paths: string[], options: PushOptions) => runPush(cache, paths, options, context));
+    .addHelpText('after', examples);
+  withoutValue(command, '--deltas', '1');
+  command.action((cache: string, paths: string[], options: PushOptions) => runPush(cache, paths, options, context));
+}
+
+/** `--deltas CACHE`: an option's value that may be left out is taken only behind `=`, and not from what follows. */
+function withoutValue(command: Command, option: string, value: string): void {
+  const parse = command.parseOptions.bind(command);
+  command.parseOptions = (argv) => {
+    const end = argv.indexOf('--');
+    return parse(argv.map((word, at) => (word === option && (end < 0 || at < end) ? `${option}=${value}` : word)));
+  };
 }
 
 const examples = `
@@ -68,6 +87,8 @@ cache, and are not looked at for secrets. Exit status 3: a dry run found some.
 
 Examples:
   narrow push /srv/cache --key home.sec --name fnord ./result
+  narrow push /srv/cache --key home.sec --name fnord --deltas=2 ./result
+  narrow push 'sftp://cache.home/srv/cache?layout=deltas' --key home.sec --name fnord ./result
   narrow push 'file:///srv/cache?compression=zstd' --key home.sec --skip-upstream https://cache.nixos.org ./result`;
 
 async function runPush(
@@ -78,12 +99,17 @@ async function runPush(
 ): Promise<void> {
   const name = options.name === undefined ? undefined : checkRootName(options.name);
   const dryRun = options.dryRun ?? false;
+  const bases = options.deltas === undefined ? undefined : parseCount('--deltas', options.deltas, 1);
+  if (bases !== undefined && name === undefined)
+    throw new NarrowError('usage', '--deltas are from generations of a name: give --name, too');
   const open = openContext(context, { trustedPublicKey: options.trustedPublicKey ?? [] });
   const progress = startProgress(context);
   await using stack = new AsyncDisposableStack();
   stack.defer(() => progress.stop());
   const source = stack.use(await openStore(options.from, open));
   const cache = stack.use(await openCacheStore(withKeys(cacheText, options.key ?? []), open, 'write'));
+  if (cache.params.deltasOnly && name === undefined)
+    throw new NarrowError('usage', 'a cache of deltas takes generations of a name: give --name');
   const upstreams: Store[] = [];
   for (const url of options.skipUpstream ?? []) upstreams.push(stack.use(await openStore(cacheUrl(url), open)));
   const names = { from: [options.from], checkSigs: true, dryRun, say: context.say };
@@ -91,6 +117,7 @@ async function runPush(
   const secrets = await secretRules(source, cache, options, open.settings.list('secret-key-files') ?? []);
   const started = performance.now();
   let bytesRead = 0;
+  let deltaPlan: DeltaPlan | undefined;
   const result = await push({
     source,
     cache,
@@ -99,6 +126,9 @@ async function runPush(
     upstreams,
     trustedKeys: open.trustedKeys,
     secrets,
+    deltas:
+      bases !== undefined || cache.params.deltasOnly ? { count: bases ?? 1, by: `narrow ${version()}` } : undefined,
+    onDeltas: (plan) => (deltaPlan = plan),
     dryRun,
     signal: context.signal,
     onEvent(event) {
@@ -107,6 +137,7 @@ async function runPush(
       if (options.json) return;
       if (event.type === 'plan') {
         for (const line of planLines(event.plan, source, cache, dryRun)) context.say(line);
+        for (const line of deltaPlan ? deltaPlanLines(deltaPlan, source) : []) context.say(line);
         if (event.plan.elsewhere.length > 0)
           context.say(
             `  ${count(event.plan.elsewhere.length, 'path')} left to ${upstreams.map((u) => u.url).join(', ')}`,
@@ -165,8 +196,20 @@ interface Run {
   readonly seconds: number;
 }
 
+/** What deltas there will be, and whether there will be anything else. */
+function deltaPlanLines({ bases, alone, whole, absent }: DeltaPlan, { storeDir, url }: Store): string[] {
+  const named = (roots: readonly StorePath[]): string => printStorePath(storeDir, roots[0]!);
+  const from = bases.map(named).join(', ');
+  return [
+    ...(whole === undefined ? [] : [`  in full, since ${whole}`]),
+    ...(alone ? [`  as deltas alone, from ${from}: for narrow only, Nix does not see these paths`] : []),
+    ...(!alone && bases.length > 0 ? [`  with deltas from ${from}`] : []),
+    ...absent.map((roots) => `  no delta from ${named(roots)}, which ${url} does not have`),
+  ];
+}
+
 function pushLines(result: PushResult, source: Store, { dryRun, bytesRead, seconds }: Run): string[] {
-  const { plan, outcomes, bytes, generation, secrets } = result;
+  const { plan, outcomes, bytes, generation, secrets, deltasLaid } = result;
   const found = secrets.map((secret) => `  secret: ${describeSecret(source.storeDir, secret)}`);
   if (dryRun) return found;
   const added = outcomes.filter((o) => o.status === 'added').length;
@@ -175,7 +218,11 @@ function pushLines(result: PushResult, source: Store, { dryRun, bytesRead, secon
     added === 0
       ? `nothing to push: all ${count(plan.total, 'path')} are there${signed}`
       : `pushed ${count(added, 'path')} in ${seconds.toFixed(1)} s: ${formatBytes(bytesRead)} read, ${formatBytes(bytes)} written${signed}`;
-  return [what, ...(generation ? [`generation ${generation.generation} of ${generation.name}`] : [])];
+  const deltas = deltasLaid.map(
+    ({ from, fileSize, narSize }) =>
+      `delta from ${printStorePath(source.storeDir, from[0]!)}: ${formatBytes(fileSize)} for ${formatBytes(narSize)} of NARs`,
+  );
+  return [what, ...deltas, ...(generation ? [`generation ${generation.generation} of ${generation.name}`] : [])];
 }
 
 function pushJson(
@@ -202,6 +249,13 @@ function pushJson(
     bytes,
     bytesRead,
     seconds: Math.round(seconds * 1000) / 1000,
+    deltas: result.deltasLaid.map(({ from, to, fileSize, narSize, paths }) => ({
+      from: from.map(full),
+      to: to.map(full),
+      paths,
+      fileSize,
+      narSize,
+    })),
     name: generation?.name,
     generation: generation?.generation,
   };

@@ -15,6 +15,7 @@ const mostNamed = 5;
 export function meetingLines({ met, missing, deltaSize }: Plan): string[] {
   if (!met || missing.length === 0) return [];
   if (met.kind === 'stock') return [`  whole paths, since ${met.why}`];
+  if (met.kind === 'static') return [`  by a delta that lies there, ${formatBytes(met.size)} from ${met.from}`];
   const size = deltaSize === undefined ? '' : `: ${formatBytes(deltaSize)} as deltas`;
   return [`  ${met.software} there, which ${basesText(met)}${size}`];
 }
@@ -35,14 +36,15 @@ export const causes: Readonly<Record<PathCause, string>> = {
 };
 
 /** What moved as deltas, against what would have moved, and the paths that cost most. */
-export function deltaLines(reports: ReadonlyMap<StorePath, PathReport>, { missing }: Plan): string[] {
+export function deltaLines(reports: ReadonlyMap<StorePath, PathReport>, { missing, met }: Plan): string[] {
   if (reports.size === 0) return [];
-  const moved = [...reports.values()].reduce((sum, report) => sum + report.bytes, 0);
+  const told = [...reports.values()].reduce((sum, report) => sum + report.bytes, 0);
+  const moved = met?.kind === 'static' ? met.size : told;
   const nars = missing.reduce((sum, info) => sum + (reports.has(info.path) ? info.narSize : 0), 0);
   const same = [...reports.values()].filter(({ cause }) => cause === 'same').length;
   const xz = formatBytes(nars * xzShare);
   return [
-    `${formatBytes(moved)} moved for ${formatBytes(nars)} of NARs, of which nar.xz would have moved about ${xz}; ` +
+    `${formatBytes(moved)} moved ${met?.kind === 'static' ? 'as a static delta ' : ''}for ${formatBytes(nars)} of NARs, of which nar.xz would have moved about ${xz}; ` +
       `${same} of ${count(reports.size, 'path')} cost nothing but their hashes`,
     ...costliest(reports),
   ];

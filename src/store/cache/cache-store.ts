@@ -51,6 +51,8 @@ export interface CacheStoreOptions {
   readonly params: CacheParams;
   readonly storeDir: StoreDir;
   readonly priority: number;
+  /** Its newest paths may be there as deltas alone. */
+  readonly deltasOnly: boolean;
   readonly warn: (text: string) => void;
   /** Makes the cache where it does not exist yet; called before the first write. */
   readonly create: () => Promise<void>;
@@ -71,6 +73,7 @@ export class CacheStore implements WritableStore {
   /** What it is made of, for who keeps the cache itself. */
   readonly files: CacheFiles;
   readonly params: CacheParams;
+  readonly deltasOnly: boolean;
   readonly #files: CacheFiles;
   readonly #params: CacheParams;
   readonly #warn: (text: string) => void;
@@ -80,10 +83,11 @@ export class CacheStore implements WritableStore {
   readonly #trees = new SpooledTrees();
   #created: Promise<void> | undefined;
 
-  constructor({ files, params, storeDir, priority, warn, create, leasing }: CacheStoreOptions) {
+  constructor({ files, params, storeDir, priority, deltasOnly, warn, create, leasing }: CacheStoreOptions) {
     this.url = files.url;
     this.files = files;
     this.params = params;
+    this.deltasOnly = deltasOnly;
     this.#leasing = leasing;
     this.storeDir = storeDir;
     this.abilities = { ranges: true, encodings: true, trusted: false, signs: params.secretKeys.length > 0, priority };

@@ -7,7 +7,7 @@ import { defaultStoreDir } from '../../model/store-path.ts';
 import { CacheStore } from './cache-store.ts';
 import type { CacheFiles } from './files.ts';
 import { mediaTypes } from './files.ts';
-import { cacheParams } from './params.ts';
+import { cacheParams, deltasLayout } from './params.ts';
 import type { CacheParams } from './params.ts';
 
 const infoName = 'nix-cache-info';
@@ -41,15 +41,18 @@ export async function openCache(
       `${files.url} is for the store directory ${info.storeDir}, not ${params.storeDir}`,
     );
   }
+  const deltasOnly = info.layout === deltasLayout;
   const create = async (): Promise<void> => {
-    if (text) return;
-    const bytes = Buffer.from(formatCacheInfo(info));
+    if (text && (deltasOnly || !params.deltasOnly)) return;
+    // what others wrote there stays
+    const layout = Buffer.from(formatCacheInfo({ layout: deltasLayout }));
+    const bytes = text ? Buffer.concat([withLineEnd(text), layout]) : Buffer.from(formatCacheInfo(info));
     await files.write(infoName, bytes, mediaTypes.cacheInfo, { signal });
   };
   const storeDir = info.storeDir ?? params.storeDir ?? defaultStoreDir;
   const priority = params.priority ?? info.priority ?? 0;
   const leasing = mode === 'write' && text !== undefined;
-  return new CacheStore({ files, params, storeDir, priority, warn, create, leasing });
+  return new CacheStore({ files, params, storeDir, priority, deltasOnly, warn, create, leasing });
 }
 
 function newInfo(params: CacheParams): CacheInfo {
@@ -57,5 +60,10 @@ function newInfo(params: CacheParams): CacheInfo {
     storeDir: params.storeDir ?? defaultStoreDir,
     wantMassQuery: params.wantMassQuery ?? true,
     priority: params.priority ?? newPriority,
+    layout: params.deltasOnly ? deltasLayout : undefined,
   };
+}
+
+function withLineEnd(text: Buffer): Buffer {
+  return text.at(-1) === 0x0a ? text : Buffer.concat([text, Buffer.from('\n')]);
 }

@@ -20,10 +20,14 @@ export interface CacheParams {
   readonly wantMassQuery: boolean | undefined;
   /** The store directory, where the URL says it. */
   readonly storeDir: string | undefined;
+  /** What is pushed goes as deltas alone, where it can be made from what was pushed before. */
+  readonly deltasOnly: boolean;
 }
 
 /** What Nix writes by default. */
 export const defaultCompression = 'xz';
+/** In the URL, and in nix-cache-info: see {@link CacheParams.deltasOnly}. */
+export const deltasLayout = 'deltas';
 
 /** Reads the parameters, and the key files they name. Throws `usage`, `unsupported`, `format`, `io`. */
 export async function cacheParams(params: URLSearchParams): Promise<CacheParams> {
@@ -41,7 +45,14 @@ export async function cacheParams(params: URLSearchParams): Promise<CacheParams>
     priority: numberParam(params, 'priority'),
     wantMassQuery: flagParam(params, 'want-mass-query'),
     storeDir: params.get('store') ?? undefined,
+    deltasOnly: layoutParam(params) === deltasLayout,
   };
+}
+
+function layoutParam(params: URLSearchParams): string | undefined {
+  const layout = params.get('layout') ?? undefined;
+  if (layout === undefined || layout === deltasLayout) return layout;
+  throw new NarrowError('usage', `bad store parameter layout=${layout}: expected ${deltasLayout}, or none`);
 }
 
 async function readKey(path: string): Promise<SecretKey> {

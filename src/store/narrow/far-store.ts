@@ -78,7 +78,10 @@ export function farStore(stock: SshStore, options: FarOptions): SshStore & Delta
       session
         ? session.client.call(ops.addSignatures, { path, narHash, signatures })
         : stock.addSignatures(path, narHash, signatures),
-    distrust: (infos) => session?.receiver?.distrust(infos),
+    distrust(infos) {
+      session?.receiver?.distrust(infos);
+      return infos;
+    },
     deltaSize: async (infos) => (await (session?.sender ?? session?.receiver)?.deltaSize(infos)) ?? 0,
     deltaReports: () => session?.sender?.reports ?? session?.receiver?.reports ?? new Map(),
     async [Symbol.asyncDispose]() {

@@ -31,8 +31,8 @@ export interface SeenS3Request {
 
 export interface S3ServerOptions extends Partial<SignatureRules> {
   readonly bucket?: string | undefined;
-  /** Everybody may read, without a signature. */
-  readonly open?: boolean | undefined;
+  /** What everybody may do, without a signature. */
+  readonly open?: 'read' | 'write' | undefined;
   /** Objects of one page of a listing. */
   readonly page?: number | undefined;
 }
@@ -57,7 +57,7 @@ export class S3Server implements AsyncDisposable {
   fault: (request: SeenS3Request, count: number) => S3Fault | undefined = () => undefined;
   readonly bucket: string;
   readonly rules: SignatureRules;
-  readonly #open: boolean;
+  readonly #open: 'read' | 'write' | undefined;
   readonly #page: number;
   readonly #counts = new Map<string, number>();
   readonly #server: Server = createServer((request, response) => {
@@ -67,7 +67,7 @@ export class S3Server implements AsyncDisposable {
       .finally(() => this.load.now--);
   });
 
-  constructor({ bucket = 'cache', open = false, page = 1000, ...rules }: S3ServerOptions = {}) {
+  constructor({ bucket = 'cache', open, page = 1000, ...rules }: S3ServerOptions = {}) {
     this.bucket = bucket;
     this.#open = open;
     this.#page = page;
@@ -115,7 +115,8 @@ export class S3Server implements AsyncDisposable {
 
   #unsigned({ method, headers }: SeenS3Request): S3Refusal | 'open' | undefined {
     if (headers.authorization !== undefined) return undefined;
-    return this.#open && (method === 'GET' || method === 'HEAD') ? 'open' : { status: 403, code: 'AccessDenied' };
+    const may = this.#open === 'write' || (this.#open === 'read' && (method === 'GET' || method === 'HEAD'));
+    return may ? 'open' : { status: 403, code: 'AccessDenied' };
   }
 
   #refuse(response: ServerResponse, method: string, { status, code, message = 'No.', headers = {} }: S3Refusal): void {

@@ -198,7 +198,7 @@ test('a session token goes along; profiles of the shared files are read', async 
 });
 
 test('without credentials what everybody may read is read, and nothing is written', async () => {
-  await using server = await startS3Server({ open: true });
+  await using server = await startS3Server({ open: 'read' });
   const bytes = Buffer.from('StoreDir: /nix/store\n');
   server.objects.set('nix-cache-info', { bytes, etag: '"t"', modified: 5000, type: '' });
   await using store = await open(server, { env: {}, mode: 'read' });

@@ -2,14 +2,12 @@
 
 import type { Command } from 'commander';
 import { applyBundles } from '../../bundle/apply.ts';
-import { NarrowError } from '../../errors.ts';
 import { printStorePath } from '../../model/store-path.ts';
-import type { StoreDir, StorePath } from '../../model/store-path.ts';
+import type { StorePath } from '../../model/store-path.ts';
 import { Bundle } from '../../store/bundle/bundle.ts';
 import { borrowed } from '../../store/bundle/open.ts';
 import { VolumeSet } from '../../store/bundle/volume-set.ts';
 import { openStore, openWritable } from '../../store/open.ts';
-import { isRooted } from '../../store/store.ts';
 import type { Store, WritableStore } from '../../store/store.ts';
 import type { CopyResult } from '../../transfer/copy.ts';
 import type { Context, TrustOptions } from '../context.ts';
@@ -21,12 +19,12 @@ import { startProgress } from '../output/progress.ts';
 import type { Progress } from '../output/progress.ts';
 import type { OnEvent } from '../../transfer/events.ts';
 import { applyCarriedFiles, areCarried } from './bundle-carried.ts';
+import { finisher, switchText } from './bundle-links.ts';
+import type { Finisher, LinkOptions } from './bundle-links.ts';
 import { allVolumes, signatureText } from './bundle-show.ts';
 
-interface ApplyOptions extends TrustOptions {
+interface ApplyOptions extends TrustOptions, LinkOptions {
   readonly to: string;
-  readonly outLink?: string;
-  readonly profile?: string;
   readonly dryRun?: boolean;
   readonly json?: boolean;
 }
@@ -43,6 +41,7 @@ export function defineApply(command: Command, context: Context): void {
       'make LINK to the path on the machine of the store, which keeps it from being collected',
     )
     .option('--profile <profile>', 'make the path the next generation of PROFILE there')
+    .option('--realise', 'then build or substitute the derivations it brings; LINK and PROFILE lead to the output')
     .option('--dry-run', 'check everything, show the plan and stop')
     .option('--json', 'print the result as one JSON object');
   trustOptions(command)
@@ -50,10 +49,13 @@ export function defineApply(command: Command, context: Context): void {
     .action((files: string[], options: ApplyOptions) => runApply(files, options, context));
 }
 
+const systemProfile = '/nix/var/nix/profiles/system';
+
 const examples = `
 Examples:
   narrow bundle apply --trusted-public-key 'home-1:…' next.bundle
   narrow bundle apply --profile /nix/var/nix/profiles/system /media/usb/next.bundle.001
+  narrow bundle apply --realise --profile /nix/var/nix/profiles/system drvs.bundle
   narrow bundle apply --to ssh://pi1 --no-check-sigs first.bundle next.bundle`;
 
 async function runApply(files: readonly string[], options: ApplyOptions, context: Context): Promise<void> {
@@ -64,15 +66,18 @@ async function runApply(files: readonly string[], options: ApplyOptions, context
   stack.defer(() => progress.stop());
   await using destination = await openWritable(options.to, open);
   const onEvent = eventTeller(progress, options, context);
+  const onLog = (line: string): void => context.say(line);
+  const finishRequest = { destination, onLog, onEvent, signal };
   if (await areCarried(files, signal)) {
     const { checkSigs: checkSignatures = true, dryRun = false } = options;
-    const finish = (roots: readonly StorePath[]): ReturnType<typeof rootMaker> =>
-      rootMaker(destination, roots, options);
+    let finishing: Finisher | undefined;
+    const finish = (roots: readonly StorePath[]): Finisher['finish'] =>
+      (finishing = finisher({ ...finishRequest, roots }, options)).finish;
     const since = performance.now();
     const request = { destination, checkSignatures, dryRun, finish, onEvent };
     const applied = await applyCarriedFiles(files, request, context);
     progress.stop();
-    return tell({ ...applied, storeDir: destination.storeDir }, options, (performance.now() - since) / 1000, context);
+    return tell({ ...applied, destination, finishing }, options, (performance.now() - since) / 1000, context);
   }
   const bases = [borrowed(() => destination), () => openStore('local', open)];
   const bundles: Bundle[] = [];
@@ -82,30 +87,37 @@ async function runApply(files: readonly string[], options: ApplyOptions, context
   for (const bundle of bundles)
     if (!options.json)
       context.say(`${bundle.volumes.name}: signed ${signatureText(bundle.signatures(open.trustedKeys))}`);
+  const finishing = finisher({ ...finishRequest, roots: bundles.at(-1)!.about.roots }, options);
   const started = performance.now();
   const results = await applyBundles({
     bundles,
     destination,
     checkSignatures: options.checkSigs ?? true,
     dryRun: options.dryRun,
-    finish: rootMaker(destination, bundles.at(-1)!.about.roots, options),
+    finish: finishing.finish,
     onEvent,
     signal,
   });
   progress.stop();
-  const applied = { results, storeDir: destination.storeDir, roots: bundles.flatMap(({ about }) => about.roots) };
+  const applied = { results, destination, finishing, roots: bundles.flatMap(({ about }) => about.roots) };
   await tell(applied, options, (performance.now() - started) / 1000, context);
 }
 
 interface Applied {
   readonly results: readonly CopyResult[];
   readonly roots: readonly StorePath[];
-  readonly storeDir: StoreDir;
+  readonly destination: WritableStore;
+  readonly finishing: Finisher | undefined;
 }
 
 async function tell(applied: Applied, options: ApplyOptions, seconds: number, context: Context): Promise<void> {
   if (options.json) return context.out(JSON.stringify(appliedJson(applied, options.dryRun ?? false, seconds)));
   for (const line of summary(applied, options, seconds)) context.say(line);
+  const { destination, finishing } = applied;
+  for (const { outputs } of finishing?.realised ?? [])
+    for (const path of outputs.values()) await context.out(printStorePath(destination.storeDir, path));
+  const system = options.profile === systemProfile && !options.dryRun ? finishing?.target() : undefined;
+  if (system !== undefined) context.say(await switchText(destination, system));
 }
 
 function eventTeller(progress: Progress, { json, dryRun = false }: ApplyOptions, context: Context): OnEvent {
@@ -126,52 +138,33 @@ async function byBundle(files: readonly string[]): Promise<string[][]> {
   return [...groups.values()];
 }
 
-/** Checked before anything is written. */
-function rootMaker(
-  destination: WritableStore,
-  roots: readonly StorePath[],
-  { outLink, profile }: ApplyOptions,
-): (() => Promise<void>) | undefined {
-  if (outLink === undefined && profile === undefined) return undefined;
-  if (!isRooted(destination))
-    throw new NarrowError(
-      'unsupported',
-      `${destination.url} keeps no links: --out-link and --profile need the store of a machine`,
-    );
-  const [root] = roots;
-  if (root === undefined || roots.length > 1)
-    throw new NarrowError('usage', `--out-link and --profile take a bundle of one root, this one has ${roots.length}`);
-  for (const link of [outLink, profile]) if (link !== undefined) destination.expectRoot?.(link, root);
-  return async () => {
-    if (outLink !== undefined) await destination.addRoot(outLink, root);
-    if (profile !== undefined) await destination.setProfile(profile, root);
-  };
-}
-
-function summary({ results, roots, storeDir }: Applied, options: ApplyOptions, seconds: number): string[] {
+function summary({ results }: Applied, options: ApplyOptions, seconds: number): string[] {
   const added = results.flatMap(({ outcomes }) => outcomes.filter(({ status }) => status === 'added')).length;
   if (options.dryRun) {
     const { missing, narSize } = results[0]!.plan;
     return [`would add ${count(missing.length, 'path')}, ${formatBytes(narSize)} of NARs`];
   }
-  const lines = [
-    added === 0 ? 'nothing to add: everything is there' : `added ${count(added, 'path')} in ${seconds.toFixed(1)} s`,
-  ];
-  // --profile takes one root: that of the last file
-  const root = roots.at(-1);
-  if (options.profile === '/nix/var/nix/profiles/system' && root !== undefined)
-    lines.push(`to run it: ${printStorePath(storeDir, root)}/bin/switch-to-configuration switch`);
-  return lines;
+  if (added === 0) return ['nothing to add: everything is there'];
+  return [`added ${count(added, 'path')} in ${seconds.toFixed(1)} s`];
 }
 
-function appliedJson({ results, roots, storeDir }: Applied, dryRun: boolean, seconds: number): Record<string, unknown> {
-  const full = (path: StorePath): string => printStorePath(storeDir, path);
+function appliedJson(
+  { results, roots, destination, finishing }: Applied,
+  dryRun: boolean,
+  seconds: number,
+): Record<string, unknown> {
+  const full = (path: StorePath): string => printStorePath(destination.storeDir, path);
   return {
     dryRun,
     roots: roots.map(full),
     added: results.flatMap(({ outcomes }) =>
       outcomes.filter(({ status }) => status === 'added').map(({ path }) => full(path)),
     ),
+    realised: finishing?.realised.map(({ drv, how, outputs }) => ({
+      drv: full(drv),
+      how,
+      outputs: Object.fromEntries([...outputs].map(([name, path]) => [name, full(path)])),
+    })),
     missing: dryRun ? results.flatMap(({ plan }) => plan.missing.map(({ path }) => full(path))) : undefined,
     seconds: Math.round(seconds * 1000) / 1000,
   };

@@ -3,6 +3,7 @@
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { answeringRoots, copyVolumes } from '../../bundle/answer.ts';
+import { buildClosureRoots } from '../../bundle/build-closure.ts';
 import { createBundle } from '../../bundle/create.ts';
 import type { BundlePlan, CreateRequest, CreatedBundle } from '../../bundle/create.ts';
 import type { CarryFormat } from '../../bundle/formats/carry.ts';
@@ -36,6 +37,7 @@ interface CreateOptions extends OtherSideOptions {
   readonly substitutable?: readonly string[];
   readonly request?: string;
   readonly derivation?: boolean;
+  readonly buildClosure?: boolean;
   readonly sign?: readonly string[];
   readonly level: 'fast' | 'best';
   readonly volumeSize?: string;
@@ -69,7 +71,21 @@ export function defineCreate(command: Command, context: Context): void {
       'answer a request of narrow bundle missing with just what it asks for; in place of paths the files of the bundle ' +
         'that was sent, when volumes are asked for',
     )
-    .option('--derivation', 'the derivations that the paths were built by, in place of the paths')
+    .addOption(
+      new Option('--outputs', 'the paths, and what they need to run (the default)').conflicts([
+        'derivation',
+        'buildClosure',
+      ]),
+    )
+    .addOption(
+      new Option('--derivation', 'the derivations that the paths were built by, in place of the paths').conflicts(
+        'buildClosure',
+      ),
+    )
+    .option(
+      '--build-closure',
+      'these, and of all that they are built from the outputs that are here: to build without a line',
+    )
     .option(
       '--sign <key>',
       'sign the bundle as a whole with this secret key; paths keep their own (repeatable)',
@@ -115,7 +131,8 @@ async function runCreate(given: readonly string[], options: CreateOptions, conte
   await using stack = new AsyncDisposableStack();
   const caches: Store[] = [];
   for (const url of options.substitutable ?? []) caches.push(stack.use(await openStore(url, openContext(context))));
-  const roots = await rootsOf(source, given, options, context);
+  const hold = async (paths: readonly StorePath[]): Promise<void> => void stack.use(await source.hold(paths));
+  const roots = await rootsOf(source, given, options, hold, context);
   if (format !== 'narrow') {
     const { there } = await otherSide(source, options, context);
     const paths = there?.closure.infos.map(({ path }) => path) ?? [];
@@ -209,12 +226,16 @@ async function make(
 async function rootsOf(
   source: Store,
   given: readonly string[],
-  { derivation, stdin }: CreateOptions,
+  { derivation, buildClosure, stdin }: CreateOptions,
+  hold: (paths: readonly StorePath[]) => Promise<void>,
   { signal }: Context,
 ): Promise<StorePath[]> {
-  const named = derivation ? given.map((one) => parseInstallable(one).base) : given;
+  const built = derivation || buildClosure;
+  const named = built ? given.map((one) => parseInstallable(one).base) : given;
   const roots = await resolvePaths(source, named, stdin);
-  return derivation ? derivationRoots(source, roots, signal) : roots;
+  if (!built) return roots;
+  const drvs = await derivationRoots(source, roots, signal);
+  return buildClosure ? buildClosureRoots(source, drvs, hold, signal) : drvs;
 }
 
 function planLines(plan: BundlePlan, there: Inventory | undefined): string[] {

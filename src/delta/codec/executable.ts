@@ -5,14 +5,16 @@ import type { ColumnReader, ColumnWriter } from '../columns.ts';
 import { findFields } from '../elf/fields.ts';
 import { type ElfImage, parseElf } from '../elf/image.ts';
 import { label } from '../elf/labels.ts';
-import { copyOf, inMemory, type RandomBytes } from '../random-bytes.ts';
+import { copyInto, copyOf, inMemory, type RandomBytes } from '../random-bytes.ts';
 import type { Ground } from './ground.ts';
-import { type CodecOptions, column, type Level, mode, predictedLimit } from './layout.ts';
+import { type CodecOptions, column, type Level, mode, predictedLimit, windowSize } from './layout.ts';
 import { readLiterals, writeLiterals } from './literals.ts';
 import { effortOf, indexOf, matchBytes } from './match.ts';
 import { applyPatches, writePatches } from './patches.ts';
 import { decodePredicted, encodePredicted } from './predicted.ts';
-import type { Runs } from './runs.ts';
+import { expectedAfter } from './runs-columns.ts';
+import { Runs } from './runs.ts';
+import { Scratch } from './scratch.ts';
 
 /** Two executables of one machine, small enough. */
 export interface Executables {
@@ -40,7 +42,7 @@ export function* encodeExecutable(
 ): Generator<void, void> {
   const { old, oldImage, fresh } = pair;
   // Before anything else is held: matching needs most memory.
-  const runs = matchExecutables(pair, level);
+  const runs = matchExecutables(pair, level, options);
   const header = copyOf(fresh, 0, pair.freshImage.headersEnd);
   const ground = groundOf(old, oldImage, header);
   if (ground === undefined) throw new RangeError('headers that are none without their file');
@@ -93,16 +95,36 @@ function readHeaders(input: ColumnReader, old: RandomBytes, size: number): Buffe
 }
 
 /** At `best` the files are matched as images where fields are labels of what they point to, so that moved code looks equal. */
-function matchExecutables({ old, oldImage, fresh, freshImage }: Executables, level: Level): Runs {
-  const oldBytes = toMatch(old, oldImage, level);
-  const freshBytes = toMatch(fresh, freshImage, level).subarray(freshImage.headersEnd);
+function matchExecutables(pair: Executables, level: Level, options: CodecOptions): Runs {
+  if (level === 'fast') return matchWindows(pair, level, options);
+  const { old, oldImage, fresh, freshImage } = pair;
+  const oldBytes = labelled(old, oldImage);
+  const freshBytes = labelled(fresh, freshImage).subarray(freshImage.headersEnd);
   const effort = effortOf(level, old.size);
   return matchBytes(oldBytes, indexOf(oldBytes, effort), freshBytes, effort, freshImage.headersEnd);
 }
 
-function toMatch(file: RandomBytes, image: ElfImage, level: Level): Buffer {
+function labelled(file: RandomBytes, image: ElfImage): Buffer {
   const bytes = copyOf(file, 0, file.size);
-  if (level === 'fast') return bytes;
   label(bytes, findFields(file, image), image);
   return bytes;
+}
+
+/** Only the old file is held as a whole. */
+function matchWindows({ old, fresh, freshImage }: Executables, level: Level, options: CodecOptions): Runs {
+  const start = freshImage.headersEnd;
+  const bytes = copyOf(old, 0, old.size);
+  const effort = effortOf(level, old.size);
+  const index = indexOf(bytes, effort);
+  const scratch = new Scratch();
+  const runs = new Runs();
+  let expected = start;
+  for (let at = start; at < fresh.size;) {
+    const window = copyInto(scratch.take(Math.min(options.window ?? windowSize, fresh.size - at)), fresh, at);
+    const found = matchBytes(bytes, index, window, effort, expected);
+    runs.append(found, at - start);
+    expected = expectedAfter(found, expected, window.length);
+    at += window.length;
+  }
+  return runs;
 }

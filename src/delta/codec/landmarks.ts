@@ -21,7 +21,7 @@ export class Landmarks {
 
   constructor(old: RandomBytes) {
     const count = Math.floor(old.size / spacing);
-    const bits = Math.min(24, Math.max(8, 33 - Math.clz32(count)));
+    const bits = Math.min(24, Math.max(8, 32 - Math.clz32(count)));
     this.#shift = 32 - bits;
     this.#hashes = new Int32Array(count);
     this.#head = new Int32Array(1 << bits);

@@ -17,6 +17,18 @@ export class Runs {
     this.length[this.count++] = length;
   }
 
+  /** Appends runs of bytes that begin at `start` of the fresh ones; one that goes on where the last ended is joined to it. */
+  append(runs: Runs, start: number): void {
+    for (let i = 0; i < runs.count; i++) {
+      const fresh = start + runs.fresh[i]!;
+      const last = this.count - 1;
+      const length = last < 0 ? 0 : this.length[last]!;
+      const follows = last >= 0 && this.fresh[last]! + length === fresh && this.old[last]! + length === runs.old[i]!;
+      if (follows) this.length[last] = length + runs.length[i]!;
+      else this.push(fresh, runs.old[i]!, runs.length[i]!);
+    }
+  }
+
   #grow(): void {
     const size = this.count * 2;
     for (const name of ['fresh', 'old', 'length'] as const) {

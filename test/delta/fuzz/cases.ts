@@ -1,5 +1,6 @@
 // All that is fuzzed, and single cases of it by their number: the same number is the same case.
 
+import { bundleSubject } from './bundles.ts';
 import { codecSubjects } from './codec.ts';
 import { memberSubjects } from './members.ts';
 import { Random } from './random.ts';
@@ -27,6 +28,7 @@ export class Fuzzer {
       ...codecSubjects(),
       ...memberSubjects(),
       ...(await tableSubjects()),
+      await bundleSubject(),
     ]);
   }
 

@@ -9,15 +9,11 @@ import { decodeDigests, digestsOf, encodeDigests } from '../../../src/delta/dige
 import { PathInfoReader, PathInfoWriter, infoColumns } from '../../../src/delta/path-infos.ts';
 import { memoryTree } from '../../../src/format/nar/memory-tree.ts';
 import { formatError } from '../../../src/errors.ts';
-import { encodeBase64 } from '../../../src/model/base64.ts';
-import { hashBytes } from '../../../src/model/hash.ts';
-import type { PathInfo } from '../../../src/model/path-info.ts';
-import { sortedUnique } from '../../../src/model/path-info.ts';
-import type { StorePath } from '../../../src/model/store-path.ts';
 import { defaultStoreDir } from '../../../src/model/store-path.ts';
 import { packColumns, unpackColumns } from '../../../src/store/narrow/packed-columns.ts';
 import { someDerivations } from './derivations.ts';
 import { edited } from './edits.ts';
+import { infosOf } from './infos.ts';
 import type { Random } from './random.ts';
 import { small } from './stream-kinds.ts';
 import { expectThat, isRefusal } from './subject.ts';
@@ -25,31 +21,9 @@ import type { Subject } from './subject.ts';
 import { noise } from '../codec/through-codec.ts';
 
 const storeDir = defaultStoreDir;
-const digits = 'abcdfghijklmnpqrsvwxyz0123456789';
-const pathOf = (name: string, world: number): StorePath =>
-  `${Array.from(noise(32, world * 7 + name.charCodeAt(0)), (byte) => digits[byte % 32]).join('')}-${name}` as StorePath;
-
-const names = ['a-1.0', 'b-2.0-lib', 'c', 'd-1', 'e.drv', 'f-2-dev'];
-
-/** Infos of a small closure, of everything that infos may have. */
-function infosOf(world: number): PathInfo[] {
-  return names.map((name, i) => ({
-    path: pathOf(name, world),
-    narHash: hashBytes(`${name}${world}`),
-    narSize: 1000 * (i + 1) + (i === 2 ? world : 0),
-    references: sortedUnique([
-      ...names.slice(0, i).map((one) => pathOf(one, world)),
-      ...(i === 3 ? [pathOf(name, world)] : []),
-    ]),
-    signatures:
-      i % 2 === 0 ? [`cache-${i % 4}:${encodeBase64(noise(64, i))}`, ...(i === 4 ? ['no signature'] : [])] : [],
-    deriver: i < 4 ? pathOf(`${name}.drv`, world) : undefined,
-    ca: i === 5 ? { method: 'nar', hash: hashBytes(`${world}`) } : undefined,
-  }));
-}
 
 /** Columns after some edits. */
-function editedColumns(columns: readonly Uint8Array[], random: Random): Uint8Array[] {
+export function editedColumns(columns: readonly Uint8Array[], random: Random): Uint8Array[] {
   const told = [...columns];
   for (let left = random.few(5); left > 0; left--) {
     const at = random.below(told.length);
@@ -73,11 +47,11 @@ export async function tableSubjects(): Promise<Subject[]> {
 }
 
 function infoSubject(): Subject {
-  const base = new BaseClosure(infosOf(1));
-  const fresh = infosOf(2);
+  const [old, fresh] = [infosOf(1), infosOf(2)];
+  const base = new BaseClosure(old);
   const out = new ColumnWriter(infoColumns);
   const writer = new PathInfoWriter(base, { storeDir });
-  for (const [i, info] of fresh.entries()) writer.write(info, i < 5 ? [pathOf(names[i]!, 1)] : [], out);
+  for (const [i, info] of fresh.entries()) writer.write(info, i < 5 ? [old[i]!.path] : [], out);
   const columns = out.take();
   const run = (random: Random): boolean => {
     const input = new ColumnReader(editedColumns(columns, random));

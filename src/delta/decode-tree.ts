@@ -40,6 +40,14 @@ class TreeDecoder {
   }
 
   async *run(): AsyncGenerator<Uint8Array, void> {
+    try {
+      yield* this.#nar();
+    } finally {
+      this.#out.release();
+    }
+  }
+
+  async *#nar(): AsyncGenerator<Uint8Array, void> {
     const partner = this.#reader.partner();
     if (partner > this.#input.partner) throw this.#error('an unknown base', 'the first or none', `${partner}`);
     if (partner >= 0) this.#base = this.#input.base(partner);

@@ -5,7 +5,8 @@ import { ByteReader } from '../bytes/reader.ts';
 import { limited } from '../bytes/limit.ts';
 import type { ByteSource } from '../bytes/source.ts';
 import { formatError } from '../errors.ts';
-import { packNar } from '../format/nar/pack.ts';
+import { PACK_BUFFER, packNar } from '../format/nar/pack.ts';
+import type { PackBuffers } from '../format/nar/pack.ts';
 import type { SyncFileTree } from '../format/nar/tree.ts';
 import { absentError } from './batch.ts';
 import { decodeTree } from './decode-tree.ts';
@@ -54,6 +55,7 @@ export async function* decodeDelta<T extends DeltaTarget>(
 ): AsyncGenerator<DecodedPath<T>, void> {
   await using reader = new ByteReader(source, name);
   using units = new UnitSource(reader, name);
+  const buffer = Buffer.allocUnsafeSlow(PACK_BUFFER);
   for await (const target of targets) {
     signal?.throwIfAborted();
     const head = await units.next();
@@ -61,7 +63,14 @@ export async function* decodeDelta<T extends DeltaTarget>(
     const report = (): PathReport => tally.report();
     if (head.kind === unit.same) {
       tally.same = true;
-      yield { target, nar: bounded(sameNar(target), target), report };
+      yield {
+        target,
+        nar: bounded(
+          sameNar(target, () => buffer),
+          target,
+        ),
+        report,
+      };
     } else if (head.kind === unit.absent) {
       tally.absent = true;
       yield { target, nar: failing(() => absentError(target.name)), report };
@@ -78,9 +87,9 @@ function bounded(nar: ByteSource, { narSize, name }: DeltaTarget): ByteSource {
   return limited(nar, narSize, `the NAR of ${name}`, { exact: true });
 }
 
-function sameNar({ bases, name }: DeltaTarget): ByteSource {
+function sameNar({ bases, name }: DeltaTarget, buffers: PackBuffers): ByteSource {
   const [base] = bases;
-  if (base !== undefined) return packNar(base);
+  if (base !== undefined) return packNar(base, [], buffers);
   return failing(() =>
     formatError(`${name} is said to be the same as a base`, {}, { expected: 'a base', got: 'none' }),
   );

@@ -76,7 +76,8 @@ export class TreeFiles implements DigestedFiles {
   expanded(entry: number): Uint8Array | undefined {
     const { size } = this.index[entry]!;
     const contents = size > memberLimit ? undefined : expandMember(this.file(entry).read(0, size), memberLimit);
-    return contents && (translatorOf(this.#tree)?.whole(contents) ?? contents);
+    if (contents) translatorOf(this.#tree)?.inPlace(contents);
+    return contents;
   }
 
   digest(entry: number): string {

@@ -15,9 +15,12 @@ const fullSize = 256 * 1024;
 /** More than the tokens between two pieces of contents. */
 const headroom = 16 * 1024;
 
+/** Buffers that no writer is using. */
+const spare: Buffer[] = [];
+
 /** Builds one NAR in memory, a piece at a time. The caller takes what there is before more than a block is added to a full one. */
 export class NarWriter {
-  readonly #buffer = Buffer.allocUnsafe(fullSize + blockSize + headroom);
+  readonly #buffer = spare.pop() ?? Buffer.allocUnsafeSlow(fullSize + blockSize + headroom);
   #length = 0;
   readonly #name: string;
   readonly #lastNames: ByteString[] = [];
@@ -40,6 +43,11 @@ export class NarWriter {
     const taken = this.#buffer.subarray(0, this.#length);
     this.#length = 0;
     return taken;
+  }
+
+  /** Nothing is written any more, and what was taken is not looked at: others may have the buffer. */
+  release(): void {
+    spare.push(this.#buffer);
   }
 
   directory(name: ByteString): void {

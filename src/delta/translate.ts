@@ -38,13 +38,22 @@ export class Translator {
 
   /** All of a file: the bytes given where nothing is replaced, else a copy. */
   whole(bytes: Uint8Array): Uint8Array {
-    const original = asBuffer(bytes);
-    const found = noOccurrences();
-    this.#finder.find(original, 0, original.length, 0, found);
+    const found = this.#search(bytes);
     if (found.starts.length === 0) return bytes;
-    const copy = Buffer.from(original);
+    const copy = Buffer.from(bytes);
     this.#replace(found, copy, 0, copy.length);
     return copy;
+  }
+
+  /** Translates all of a file where it is. */
+  inPlace(bytes: Uint8Array): void {
+    this.#replace(this.#search(bytes), asBuffer(bytes), 0, bytes.length);
+  }
+
+  #search(bytes: Uint8Array): Occurrences {
+    const found = noOccurrences();
+    this.#finder.find(asBuffer(bytes), 0, bytes.length, 0, found);
+    return found;
   }
 
   /** A name or a link's target. */
@@ -80,6 +89,7 @@ export class Translator {
     }
     const rest = stream?.end();
     if (rest !== undefined && rest.length > 0) yield rest;
+    stream?.release();
   }
 
   /** Replaces in `bytes`, which hold the bytes `from` to `to` of the file, what is not overlapped. */
@@ -96,13 +106,16 @@ export class Translator {
   }
 }
 
+/** Buffers that no stream is using. */
+const spare: Buffer[] = [];
+
 type Replace = (found: Occurrences, bytes: Buffer, from: number, to: number) => void;
 
 /** Holds the last bytes back until what follows has shown whether they are replaced. */
 class TranslatedStream {
   readonly #finder: OccurrenceFinder;
   readonly #replace: Replace;
-  readonly #buffer = Buffer.allocUnsafe(stepSize + context);
+  readonly #buffer = spare.pop() ?? Buffer.allocUnsafeSlow(stepSize + context);
   readonly #held = Buffer.allocUnsafe(context);
   #heldSize = 0;
   /** Offset in the file of the first byte held back. */
@@ -136,6 +149,11 @@ class TranslatedStream {
     const rest = this.#held.subarray(0, this.#heldSize);
     this.#replace(this.#found, rest, this.#offset, this.#offset + rest.length);
     return rest;
+  }
+
+  /** Nothing is asked of it any more, nor of what it gave. */
+  release(): void {
+    spare.push(this.#buffer);
   }
 
   /** Drops occurrences that neither reach what is held back nor overlap one that does. */

@@ -42,6 +42,26 @@ function load(): Libc {
   return libc;
 }
 
+/** Blocks from this size on get pages of their own. */
+const OWN_PAGES = 1 << 20;
+const M_MMAP_THRESHOLD = -3;
+const M_ARENA_MAX = -8;
+
+/**
+ * Has big buffers given back to the system when they are freed. The GNU C library keeps ever larger ones otherwise, and some
+ * for each thread; other libraries have no such habit, and no such call.
+ */
+export function giveBackMemory(): void {
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    const mallopt = koffi.load(null).func('int mallopt(int param, int value)');
+    mallopt(M_MMAP_THRESHOLD, OWN_PAGES);
+    mallopt(M_ARENA_MAX, 2);
+  } catch {
+    // without it everything works, in more memory
+  }
+}
+
 export type LockMode = 'shared' | 'exclusive';
 
 /** flock(2) without waiting: true when the lock is ours, false when another has it. Throws the system's error. */

@@ -17,9 +17,11 @@ const PATH_LIMIT = 4095;
 // A fifo that took a file's place must not block the open.
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY;
 
+/** Buffers that no read is using: thousands of trees of their own would leave them to the collector, hundreds of megabytes. */
+const spare: Buffer[] = [];
+
 /**
- * The tree at `root`: a directory, file or link. All reads share one buffer, so a chunk is valid only until anything else is
- * read from this tree. Errors of the system are `io` errors; files of other kinds are `refused`.
+ * The tree at `root`: a directory, file or link. A chunk is valid only until the next one is asked for. Errors of the system are `io` errors; files of other kinds are `refused`.
  */
 export function localTree(root: string | Uint8Array): SyncFileTree {
   return new LocalTree(pathBytes(root));
@@ -28,7 +30,6 @@ export function localTree(root: string | Uint8Array): SyncFileTree {
 class LocalTree implements SyncFileTree {
   readonly synchronous = true;
   readonly #root: ByteString;
-  #buffer: Buffer | undefined;
   /** Size of the file that was asked about last: a read that ends there needs no second one to see the end. */
   #lastPath = '';
   #lastSize = -1;
@@ -73,8 +74,8 @@ class LocalTree implements SyncFileTree {
   *read(path: TreePath, { offset, length }: ReadRange = {}): Generator<Uint8Array, void, undefined> {
     const start = offset ?? 0;
     const expected = this.#join(path) === this.#lastPath ? this.#lastSize - start : -1;
-    const buffer = (this.#buffer ??= Buffer.allocUnsafeSlow(READ_SIZE));
     const fd = this.#call('open', path, openFile);
+    const buffer = spare.pop() ?? Buffer.allocUnsafeSlow(READ_SIZE);
     try {
       let left = length ?? Infinity;
       let done = 0;
@@ -89,6 +90,7 @@ class LocalTree implements SyncFileTree {
       }
       if (left > 0 && length !== undefined) throw this.#cutShort(path, start, length, done);
     } finally {
+      spare.push(buffer);
       closeSync(fd);
     }
   }

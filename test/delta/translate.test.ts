@@ -35,6 +35,9 @@ describe('translation', () => {
           const by = new Translator(map);
           const expected = defined(bytes, map);
           assert.deepEqual(Buffer.from(by.whole(bytes)), expected);
+          const own = Buffer.from(bytes);
+          by.inPlace(own);
+          assert.deepEqual(own, expected);
           assert.deepEqual(joined(by.stream(inPieces(bytes, sizes), bytes.length)), expected);
           assert.deepEqual(Buffer.from(by.text(bytes.toString('latin1') as ByteString), 'latin1'), expected);
         },

@@ -32,6 +32,24 @@ test('random trees: onto the disk and back, names of any bytes', async () => {
   );
 });
 
+test('files that are read side by side do not disturb each other', () => {
+  const dir = tempDir('tree');
+  const size = 600_000;
+  for (const name of ['a', 'b']) writeFileSync(join(dir, name), Buffer.alloc(size, name));
+  const tree = localTree(dir);
+  // one that is left half-way, too
+  for (const chunk of tree.read(path('a'))) if (chunk.length > 0) break;
+  const [one, other] = [tree.read(path('a')), localTree(dir).read(path('b'))];
+  const others = other[Symbol.iterator]();
+  let seen = 0;
+  for (const chunk of one) {
+    const beside = others.next().value as Uint8Array;
+    assert.ok(chunk.every((byte) => byte === 0x61) && beside.every((byte) => byte === 0x62));
+    seen += chunk.length;
+  }
+  assert.equal(seen, size);
+});
+
 test('stat, list and read at random', async () => {
   const dir = tempDir('tree');
   mkdirSync(join(dir, 'd'));

@@ -5,6 +5,7 @@
 import { crc32, gunzipSync, inflateRawSync } from 'node:zlib';
 import { deflate } from './deflate.ts';
 import type { Flavour } from './deflate-blocks.ts';
+import { inOnePiece } from './packer.ts';
 import type { Packer, Proof } from './packer.ts';
 
 const magic = [0x1f, 0x8b, 0x08] as const;
@@ -33,7 +34,8 @@ function headerEnd(bytes: Uint8Array): number {
 
 function expand(bytes: Uint8Array, limit: number): Uint8Array | undefined {
   try {
-    return gunzipSync(bytes, { maxOutputLength: Math.max(limit, 1) });
+    const announced = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).readUInt32LE(bytes.length - 4);
+    return gunzipSync(bytes, inOnePiece(announced, limit));
   } catch {
     return undefined;
   }

@@ -26,6 +26,16 @@ export function startsWith(a: Uint8Array, b: Uint8Array): boolean {
   return a.length >= b.length && Buffer.compare(a.subarray(0, b.length), b) === 0;
 }
 
+/**
+ * Options of zlib for contents of probably `expected` bytes and at most `limit`: they come as one buffer, where Node would
+ * gather thousands of small ones and join them. Memory that is not written costs nothing.
+ */
+export function inOnePiece(expected: number, limit: number): { chunkSize: number; maxOutputLength: number } {
+  const most = Math.max(limit, 1);
+  // one more than comes: a piece that is just full is followed by another
+  return { chunkSize: Math.max(64, Math.min(expected, most) + 1), maxOutputLength: most };
+}
+
 /** Buffers of less may lie where V8 moves them; C code wants them to stay. */
 const leastNative = 128;
 

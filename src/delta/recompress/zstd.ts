@@ -8,7 +8,7 @@ import { NarrowError } from '../../errors.ts';
 import { FrameScanner } from '../../format/compression/zstd-frames.ts';
 import { faultsOf } from '../../format/compression/codec.ts';
 import type { Packer, Proof } from './packer.ts';
-import { startsWith } from './packer.ts';
+import { inOnePiece, startsWith } from './packer.ts';
 import type { ZstdEngine, ZstdParameters } from './zstd-engine.ts';
 import { zstdEngines } from './zstd-engine.ts';
 
@@ -34,6 +34,9 @@ const likely = [19, 3, 10, 22, 9, 1, 6, 15, 18, 12];
 const levels = [...likely, ...windows.map((_, at) => at + 1).filter((level) => !likely.includes(level))];
 
 const longWindow = 27;
+
+/** Contents of most frames are not more times as long. */
+const usualRatio = 8;
 
 /** What the last file was made with: files of one package are made alike. */
 let latest: ZstdParameters | undefined;
@@ -148,7 +151,7 @@ function expand(bytes: Uint8Array, limit: number): Uint8Array | undefined {
   const frame = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   if (!isOneFrame(frame)) return undefined;
   try {
-    return zstdDecompressSync(frame, { maxOutputLength: Math.max(limit, 1) });
+    return zstdDecompressSync(frame, inOnePiece(usualRatio * bytes.length, limit));
   } catch {
     return undefined;
   }

@@ -11,6 +11,7 @@ import { PathInfoWriter, infoColumns } from '../../delta/path-infos.ts';
 import type { DeltaBase, DeltaItem, PathReport } from '../../delta/stream.ts';
 import { encodeDelta } from '../../delta/stream.ts';
 import { translated } from '../../delta/translated-tree.ts';
+import { giveBackMemory } from '../../fs/libc.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import type { Store } from '../store.ts';
@@ -67,6 +68,7 @@ export class Packing {
   readonly #digests = new Map<number, readonly BaseDigests[]>();
 
   constructor(request: PackingRequest) {
+    giveBackMemory();
     const { closure, roots, base, baseRoots } = request;
     this.#request = request;
     this.baseCount = base.infos.length;

@@ -9,6 +9,7 @@ import type { SentInfo } from '../../delta/path-infos.ts';
 import type { PathReport } from '../../delta/stream.ts';
 import { decodeDelta } from '../../delta/stream.ts';
 import { translated } from '../../delta/translated-tree.ts';
+import { giveBackMemory } from '../../fs/libc.ts';
 import type { SyncFileTree } from '../../format/nar/tree.ts';
 import type { PathInfo } from '../../model/path-info.ts';
 import type { StorePath } from '../../model/store-path.ts';
@@ -38,6 +39,7 @@ export class Rebuilding {
 
   /** Throws `format`. */
   constructor(request: RebuildingRequest) {
+    giveBackMemory();
     this.#request = request;
     this.fresh = new FreshPaths(unpackInfos(request.infos, request.base), request.base);
   }

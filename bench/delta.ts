@@ -10,7 +10,8 @@ import type { Corpus, Generation, Size } from './corpus.ts';
 
 /** A line of 8 Mbit/s, which is what DSL gives upwards. */
 const rate = '8mbit';
-const sizes = (process.env['SIZES'] ?? 'small medium').split(' ') as Size[];
+/** Which closures are measured. */
+export const sizes: readonly Size[] = (process.env['SIZES'] ?? 'small medium').split(' ') as Size[];
 const generations: readonly Generation[] = ['gen2-rebuild', 'gen3-update'];
 
 export async function run(narrow: string): Promise<void> {
@@ -23,7 +24,8 @@ export async function run(narrow: string): Promise<void> {
   }
 }
 
-async function upgrade(narrow: string, base: Corpus, next: Corpus): Promise<void> {
+/** Copies `next` to a machine that has `base`, unsigned and signed, and prints what that took. */
+export async function upgrade(narrow: string, base: Corpus, next: Corpus): Promise<void> {
   await using lab = await startHosts({ work: {}, pi1: { rate } });
   const key = await signingKey(lab);
   for (const [host, tops] of [

@@ -8,6 +8,7 @@ import { parseRealisation, parseRealisationFileName, realisationDirs } from '../
 import { Claim, isLive, readClaim } from '../store/cache/claim.ts';
 import { mediaTypes } from '../store/cache/files.ts';
 import { collectorMark, collectorSilence, leaseDirectory } from '../store/cache/leases.ts';
+import { forgetPaths } from '../store/cache/path-segments.ts';
 import { forEachAtOnce } from '../store/cache/slots.ts';
 import { survey } from './gc-survey.ts';
 import type { GcRequest, Survey } from './gc-survey.ts';
@@ -41,6 +42,8 @@ export async function runGc(request: GcRequest): Promise<GcResult> {
   request.onPhase?.('removing');
   await sweep.all([...found.records, ...found.leases.dead]);
   await sweep.all(await realisationsOf(request, found));
+  const gone = goneParts(found);
+  if (gone.size > 0) await forgetPaths(files, request.store.storeDir, gone, request);
   for (const step of found.plan.steps) await sweep.all(step.map((row) => found.inventory.narinfos[row]!.reference));
   await sweep.all(request.doomed?.files ?? []);
   await sweep.all(listingsOf(found));

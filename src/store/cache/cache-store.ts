@@ -40,11 +40,16 @@ import { narinfoName, otherPath, readNarinfo } from './narinfo-reader.ts';
 import { writeNar } from './nar-writer.ts';
 import type { WrittenNar } from './nar-writer.ts';
 import type { CacheParams } from './params.ts';
+import { guessFrom } from './path-guess.ts';
+import { readSegments, saveSegment } from './path-segments.ts';
+import type { Segments } from './path-segments.ts';
 import { readRealisations, writeRealisations } from './realisations.ts';
 import { Slots, forEachAtOnce } from './slots.ts';
 import { SpooledTrees } from './spooled-trees.ts';
 
 const maxListing = 256 * 1024 * 1024;
+/** Fewer paths of a cache far away are asked for one by one. */
+const manyPaths = 256;
 
 export interface CacheStoreOptions {
   readonly files: CacheFiles;
@@ -82,6 +87,8 @@ export class CacheStore implements WritableStore {
   readonly #leases = new Set<Claim>();
   readonly #trees = new SpooledTrees();
   #created: Promise<void> | undefined;
+  /** What others have noted of a cache far away, once many paths were asked for. */
+  #segments: Segments | undefined;
 
   constructor({ files, params, storeDir, priority, deltasOnly, warn, create, leasing }: CacheStoreOptions) {
     this.url = files.url;
@@ -180,11 +187,40 @@ export class CacheStore implements WritableStore {
 
   async check(infos: readonly PathInfo[], options: AddOptions = {}): Promise<Map<StorePath, Verdict>> {
     const verdicts = new Map<StorePath, Verdict>();
+    const look = await this.#expected(infos, verdicts, options);
+    await this.#lookAt(look, verdicts, options);
+    return new Map(infos.map(({ path }) => [path, verdicts.get(path)!]));
+  }
+
+  async #lookAt(infos: readonly PathInfo[], verdicts: Map<StorePath, Verdict>, options: QueryOptions): Promise<void> {
     await forEachAtOnce(infos, this.#files.concurrency, async (info) => {
       options.signal?.throwIfAborted();
-      verdicts.set(info.path, await this.#verdict(info, options));
+      const verdict = await this.#verdict(info, options);
+      verdicts.set(info.path, verdict);
+      if (verdict.status === 'valid' && verdict.newSignatures.length === 0) this.#segments?.hints.note(info, []);
     });
-    return new Map(infos.map(({ path }) => [path, verdicts.get(path)!]));
+  }
+
+  /** What can be told of many without a question for each; returns the rest. */
+  async #expected(
+    infos: readonly PathInfo[],
+    verdicts: Map<StorePath, Verdict>,
+    options: QueryOptions,
+  ): Promise<readonly PathInfo[]> {
+    if (this.#files.readNow || infos.length < manyPaths) return infos;
+    this.#segments = await readSegments(this.#files, this.storeDir, options);
+    const guess = guessFrom(this.#segments.hints, infos);
+    if (!guess) return infos;
+    const sure = new Map<StorePath, Verdict>();
+    await this.#lookAt([...guess.top, ...guess.bottom], sure, options);
+    const right =
+      guess.top.every(({ path }) => sure.get(path)!.status === 'valid') &&
+      guess.bottom.every(({ path }) => sure.get(path)!.status === 'missing');
+    if (!right) return infos;
+    for (const { path } of guess.there) verdicts.set(path, { status: 'valid', newSignatures: [] });
+    for (const { path } of guess.absent) verdicts.set(path, { status: 'missing' });
+    for (const [path, verdict] of sure) verdicts.set(path, verdict);
+    return guess.unclear;
   }
 
   async *add(items: AsyncIterable<Item>, options: AddOptions = {}): AsyncGenerator<Outcome, void, undefined> {
@@ -197,6 +233,7 @@ export class CacheStore implements WritableStore {
       askers: this.#files.concurrency,
       stop,
     });
+    if (this.#segments) await saveSegment(this.#files, this.#segments, options);
   }
 
   async addSignatures(path: StorePath, narHash: Hash, signatures: readonly string[]): Promise<void> {
@@ -229,7 +266,14 @@ export class CacheStore implements WritableStore {
       write: async (item) => {
         const report = onBytes && ((bytes: number) => onBytes(item.info.path, bytes));
         const params = this.#params;
-        const written = await writeNar(this.#files, item, { params, threads, encoders, signal, onBytes: report, replace });
+        const written = await writeNar(this.#files, item, {
+          params,
+          threads,
+          encoders,
+          signal,
+          onBytes: report,
+          replace,
+        });
         await this.#writeListing(item, written, { signal });
         return { ...written, narinfo: this.#prepareNarinfo(newInfo(item, written), { signal }) };
       },
@@ -257,6 +301,8 @@ export class CacheStore implements WritableStore {
     const { bytes, narinfo } = written;
     await (narinfo ? narinfo.commit() : this.#writeNarinfo(newInfo(item, written), options));
     await writeRealisations(this.#files, item.realisations ?? [], options);
+    const own = this.#params.secretKeys.map((key) => key.name);
+    this.#segments?.hints.note(item.info, own);
     return bytes;
   }
 

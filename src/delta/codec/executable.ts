@@ -2,7 +2,7 @@
 
 import { formatError } from '../../errors.ts';
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
-import { findFields } from '../elf/fields.ts';
+import { findFields, findTableFields } from '../elf/fields.ts';
 import { type ElfImage, parseElf } from '../elf/image.ts';
 import { label } from '../elf/labels.ts';
 import { copyInto, copyOf, inMemory, type RandomBytes } from '../random-bytes.ts';
@@ -15,6 +15,9 @@ import { decodePredicted, encodePredicted } from './predicted.ts';
 import { expectedAfter } from './runs-columns.ts';
 import { Runs } from './runs.ts';
 import { Scratch } from './scratch.ts';
+
+/** Bigger files are not held both at once at `fast`. */
+const labelledSize = 32 * 1024 * 1024;
 
 /** Two executables of one machine, small enough. */
 export interface Executables {
@@ -94,19 +97,23 @@ function readHeaders(input: ColumnReader, old: RandomBytes, size: number): Buffe
   return header;
 }
 
-/** At `best` the files are matched as images where fields are labels of what they point to, so that moved code looks equal. */
+/**
+ * The files are matched as images where fields are labels of what they point to, so that what only moved looks equal: all
+ * fields at `best`, at `fast` those of tables, whose entries look alike otherwise.
+ */
 function matchExecutables(pair: Executables, level: Level, options: CodecOptions): Runs {
-  if (level === 'fast') return matchWindows(pair, level, options);
   const { old, oldImage, fresh, freshImage } = pair;
-  const oldBytes = labelled(old, oldImage);
-  const freshBytes = labelled(fresh, freshImage).subarray(freshImage.headersEnd);
+  if (level === 'fast' && Math.max(old.size, fresh.size) > labelledSize) return matchWindows(pair, level, options);
+  const find = level === 'fast' ? findTableFields : findFields;
+  const oldBytes = labelled(old, oldImage, find);
+  const freshBytes = labelled(fresh, freshImage, find).subarray(freshImage.headersEnd);
   const effort = effortOf(level, old.size);
   return matchBytes(oldBytes, indexOf(oldBytes, effort), freshBytes, effort, freshImage.headersEnd);
 }
 
-function labelled(file: RandomBytes, image: ElfImage): Buffer {
+function labelled(file: RandomBytes, image: ElfImage, find: typeof findFields): Buffer {
   const bytes = copyOf(file, 0, file.size);
-  label(bytes, findFields(file, image), image);
+  label(bytes, find(file, image), image);
   return bytes;
 }
 

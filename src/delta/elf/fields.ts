@@ -42,7 +42,19 @@ const piece = 1 << 20;
 
 /** The fields of the image's file. Never throws. */
 export function findFields(file: RandomBytes, image: ElfImage): Fields {
-  const { sections } = image;
+  return findIn(file, image, image.sections);
+}
+
+/** Only those of relocations and symbols, which are found without a look at the code. */
+export function findTableFields(file: RandomBytes, image: ElfImage): Fields {
+  return findIn(
+    file,
+    image,
+    image.sections.filter(({ role }) => role === 'relocations' || role === 'symbols'),
+  );
+}
+
+function findIn(file: RandomBytes, image: ElfImage, sections: readonly Section[]): Fields {
   const tables = new Marks(sections.filter(({ role }) => role === 'constants' || role === 'exceptTable'));
   const words = new Marks(sections.filter(({ role }) => role === 'data'));
   const lists = sections.filter(isCode).map((section) => findInCode(file, image, section, tables));

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -89,6 +90,38 @@ test('addresses cost nothing where all code moves by a new function', () => {
   const fast = throughCodec(old, fresh, { level: 'fast' });
   assert.ok(fast.bytes.equals(fresh));
   assert.ok(fast.size < 6000, `${fast.size} bytes`);
+});
+
+/** A library that exports functions of these names, 32 bytes each. */
+function library(names: readonly string[]): Buffer {
+  const strings = Buffer.from(`\0${names.join('\0')}\0`, 'latin1');
+  const text = Buffer.concat(names.map((name) => createHash('sha256').update(name).digest()));
+  const symbols = Buffer.alloc((names.length + 1) * 24);
+  const sections: Parameters<typeof buildElf>[0]['sections'] = [
+    { name: '.dynsym', type: sectionTypes.symbols, bytes: symbols, link: '.dynstr' },
+    { name: '.dynstr', type: sectionTypes.strings, flags: sectionFlags.constants, bytes: strings },
+    { name: '.text', type: sectionTypes.code, flags: sectionFlags.code, bytes: text },
+  ];
+  const start = buildElf({ sections }).at.get('.text')!;
+  let name = 1;
+  for (const [i, { length }] of names.entries()) {
+    const at = (i + 1) * 24;
+    symbols.writeUInt32LE(name, at);
+    symbols.set([0x12, 0, 3, 0], at + 4);
+    symbols.writeUInt32LE(start + i * 32, at + 8);
+    symbols.writeUInt32LE(32, at + 16);
+    name += length + 1;
+  }
+  return buildElf({ sections }).bytes;
+}
+
+test('at fast, too, entries of tables are found by what they name', () => {
+  const names = Array.from({ length: 3000 }, (_, i) => `function_${Math.imul(i + 1, 0x9e3779b1) >>> 0}`);
+  const fresh = [...names.slice(0, 1000), 'one_more', ...names.slice(1000, 2000), 'and_another', ...names.slice(2000)];
+  const [old, made] = [library(names), library(fresh)];
+  const { bytes, size } = throughCodec(old, made, { level: 'fast' });
+  assert.ok(bytes.equals(made));
+  assert.ok(size < 2000, `${size} bytes`);
 });
 
 test('real programs against each other, cut and damaged, come back', () => {

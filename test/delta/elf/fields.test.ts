@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { findFields } from '../../../src/delta/elf/fields.ts';
+import { findFields, findTableFields, type Fields } from '../../../src/delta/elf/fields.ts';
+import { parseElf } from '../../../src/delta/elf/image.ts';
 import { putField, readTarget, widthOf } from '../../../src/delta/elf/kinds.ts';
 import { label } from '../../../src/delta/elf/labels.ts';
 import { inMemory } from '../../../src/delta/random-bytes.ts';
@@ -30,6 +31,22 @@ for (const file of ['/bin/sh', '/bin/tar', '/bin/bash']) {
     assert.ok(!copy.equals(bytes));
   });
 }
+
+test('the fields of tables alone are those that are found among all', () => {
+  const file = inMemory(readFileSync('/bin/bash'));
+  const image = parseElf(file)!;
+  const plain = (fields: Fields): object[] =>
+    fields.map(({ section, count, offset, kind }) => ({
+      role: section.role,
+      offset: offset.slice(0, count),
+      kind: kind.slice(0, count),
+    }));
+  const tables = findFields(file, image).filter(
+    ({ section: { role } }) => role === 'relocations' || role === 'symbols',
+  );
+  assert.ok(tables.length > 1);
+  assert.deepEqual(plain(findTableFields(file, image)), plain(tables));
+});
 
 test('code that is read piece by piece has the fields it has as a whole', () => {
   // Calls of the first byte at odd distances, so that some lie over the borders of pieces.

@@ -23,14 +23,14 @@ async function examine(url: string, context: OpenContext): Promise<Diagnosis> {
   const asked = /^https?:/.test(url) ? `${url}${url.includes('?') ? '&' : '?'}retry-attempts=1` : url;
   const diagnosis = await examineStore(asked, context, []);
   // whether it answers has been told already
-  const stale = diagnosis.facts ? await staleMemory(url, context).catch(ignoreFailure) : undefined;
+  const stale = diagnosis.facts ? ((await staleMemory(url, context).catch(ignoreFailure)) ?? []) : [];
   // nothing is written to a substituter
   const told = diagnosis.findings.filter(({ subject }) => subject === 'reach' || subject === 'clock');
   return {
     ...diagnosis,
     url,
     advice: [],
-    findings: stale ? [...told, stale] : told,
+    findings: [...told, ...stale],
   };
 }
 

@@ -99,6 +99,43 @@ test('paths that Nix still takes for missing, though the substituter has them by
   }
 });
 
+test('paths that Nix still takes for there, though they were collected', async () => {
+  const { root, named } = await closure('basic');
+  const dir = join(tempDir('collected'), 'cache');
+  const [gone, kept] = [named['hello']!, named['libc']!];
+  await narrow(['push', `${dir}?compression=none`, '--from', root, gone]);
+  await narrow(['cache', 'pin', dir, kept]);
+  await using web = await startNginx(dir);
+  const clients = ['2.8', 'current'] as const;
+  const memories = new Map(clients.map((label) => [label, { XDG_CACHE_HOME: tempDir('memory') }]));
+  const conf = `substitute = true\nsubstituters = ${web.url}\nrequire-sigs = false\n`;
+  const realise = (label: '2.8' | 'current', store: string, ...more: string[]): Promise<RunResult> =>
+    nix(label).run('nix-store', ['-r', gone, ...more], { store, conf, env: memories.get(label)!, mayFail: true });
+  for (const label of clients)
+    await nix(label).run('nix', ['path-info', '-r', '--store', web.url, gone], { env: memories.get(label)! });
+  const gc = await narrow(['cache', 'gc', dir, '--keep-generations', '1', '--grace', '0s']);
+  assert.match(gc.stdout, /clients whose Nix knows a path that is gone ask for it for up to 30 days/);
+  for (const label of clients) {
+    const env = { ...memories.get(label)!, NIX_STATE_DIR: tempDir('state') };
+    const told = await narrow(['doctor'], { mayFail: true, env: { ...env, NIX_CONFIG: conf } });
+    assert.equal(told.status, 3, told.stdout);
+    assert.match(
+      told.stdout,
+      /warning  Nix here remembers that \S+ has \S+-hello-\S+, which is gone by now, for up to 30 more days/,
+    );
+    const cure = /hint: give nix --refresh, or --option narinfo-cache-positive-ttl 0, or remove (\S+)/.exec(
+      told.stdout,
+    );
+    const store = tempDir('client');
+    const stale = await realise(label, store);
+    assert.match(stale.stderr, /404/, 'Nix asks for a NAR that is gone');
+    const cured = await realise(label, store, '--option', 'narinfo-cache-positive-ttl', '0');
+    assert.doesNotMatch(cured.stderr, /404/);
+    rmSync(cure![1]!);
+    assert.equal((await narrow(['doctor'], { mayFail: true, env: { ...env, NIX_CONFIG: conf } })).status, 0);
+  }
+});
+
 for (const label of ['2.8', 'current'] as const) {
   test(`the daemon of Nix ${label}: trusted, untrusted, and untrusted with a key that it trusts`, async () => {
     const { publicKey, secretFile } = await keyPair('lab-1');

@@ -168,6 +168,10 @@ function gcJson(result: GcResult, { store }: GcRequest, dryRun: boolean): Record
   };
 }
 
+/** Nobody can tell them: they keep it in a database of their own. */
+const stale =
+  '  clients whose Nix knows a path that is gone ask for it for up to 30 days: narrow doctor there finds out, nix --refresh helps';
+
 function gcLines(result: GcResult, { store }: GcRequest, { dryRun, list }: GcOptions): string[] {
   const { inventory, plan, uses, strays, narsStay, bytes, leases, records } = result;
   const rows = plan.steps.flat();
@@ -182,6 +186,7 @@ function gcLines(result: GcResult, { store }: GcRequest, { dryRun, list }: GcOpt
       `  ${leases.live === 1 ? 'somebody is' : `${leases.live} are`} pushing${narsStay ? ': NARs stay this time, the next collection takes them' : ''}`,
     );
   for (const { reference, message } of inventory.damaged) lines.push(`  cannot be read: ${reference}: ${message}`);
+  if (rows.length > 0 && dryRun !== true) lines.push(stale);
   if (!list) return lines;
   const table = rows.map((row) => [
     formatBytes(inventory.nars[inventory.narOf[row]!]!.file?.size ?? 0),

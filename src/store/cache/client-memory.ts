@@ -1,5 +1,5 @@
-// What Nix on this machine remembers of caches: it does not ask again for an hour after a path was missing. One database for
-// each layout of its tables, `binary-cache-v6.sqlite` (2.3 to 2.30) and later; read, never written.
+// What Nix on this machine remembers of caches: it does not ask again for an hour after a path was missing, and for 30 days after
+// it was there. One database for each layout of its tables, `binary-cache-v6.sqlite` (2.3 to 2.30) and later; read, never written.
 
 import { readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { isHashPart } from '../../model/store-path.ts';
 
-/** A path that a cache lacked when it was asked. */
-export interface RememberedMiss {
+/** What a cache answered when it was asked for a path. */
+export interface RememberedAnswer {
   readonly hashPart: string;
+  /** What follows the hash part, of what was there. */
+  readonly name: string | undefined;
   /** Seconds since 1970. */
   readonly asked: number;
   /** The database that says so. */
@@ -17,21 +19,20 @@ export interface RememberedMiss {
 }
 
 /**
- * The newest misses of the cache at `url`, at most `limit`, that were asked for after `since` (seconds since 1970). Databases that
- * cannot be read count as empty: they are a memory, nothing depends on them.
+ * Answers of the cache at `url` that were given after `since` (seconds since 1970), the newest first: what was there, or what was
+ * missing. Databases that cannot be read count as empty: they are a memory, nothing depends on them.
  */
-export function rememberedMisses(
+export function rememberedAnswers(
   url: string,
+  which: 'there' | 'missing',
   since: number,
-  limit: number,
   env: NodeJS.ProcessEnv = process.env,
-): RememberedMiss[] {
+): RememberedAnswer[] {
   const directory = join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'nix');
   const place = url.replace(/\?.*$/, '').replace(/\/+$/, '');
   return databases(directory)
-    .flatMap((file) => missesIn(file, place, since, limit))
-    .sort((a, b) => b.asked - a.asked)
-    .slice(0, limit);
+    .flatMap((file) => answersIn(file, place, which === 'there' ? 1 : 0, since))
+    .sort((a, b) => b.asked - a.asked);
 }
 
 function databases(directory: string): string[] {
@@ -44,21 +45,20 @@ function databases(directory: string): string[] {
   }
 }
 
-const query = `select n.hashPart, n.timestamp from BinaryCaches c join NARs n on n.cache = c.id
-  where rtrim(c.url, '/') = ? and n.present = 0 and n.timestamp > ? order by n.timestamp desc limit ?`;
+const query = `select n.hashPart, n.namePart, n.timestamp from BinaryCaches c join NARs n on n.cache = c.id
+  where rtrim(c.url, '/') = ? and n.present = ? and n.timestamp > ?`;
 
-function missesIn(file: string, url: string, since: number, limit: number): RememberedMiss[] {
+function answersIn(file: string, url: string, present: 0 | 1, since: number): RememberedAnswer[] {
   try {
     const database = new DatabaseSync(file, { readOnly: true, timeout: 200 });
     try {
       return database
         .prepare(query)
-        .all(url, since, limit)
-        .flatMap((row): RememberedMiss[] => {
-          const { hashPart, timestamp } = row;
-          return typeof hashPart === 'string' && isHashPart(hashPart)
-            ? [{ hashPart, asked: Number(timestamp), file }]
-            : [];
+        .all(url, present, since)
+        .flatMap(({ hashPart, namePart, timestamp }): RememberedAnswer[] => {
+          if (typeof hashPart !== 'string' || !isHashPart(hashPart)) return [];
+          const name = typeof namePart === 'string' && namePart !== '' ? namePart : undefined;
+          return [{ hashPart, name, asked: Number(timestamp), file }];
         });
     } finally {
       database.close();

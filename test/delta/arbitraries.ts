@@ -18,9 +18,12 @@ const hashParts: readonly string[] = [
   `3210${'a'.repeat(24)}0123`,
 ];
 
+const pairs = fc.tuple(fc.constantFrom(...hashParts), fc.constantFrom(...hashParts));
+
+/** Some have chains, some swap two, some make one of two. */
 export const hashPartMaps: fc.Arbitrary<ReadonlyMap<string, string>> = fc
-  .array(fc.tuple(fc.constantFrom(...hashParts), fc.constantFrom(...hashParts)), { maxLength: 5 })
-  .map((pairs) => new Map(pairs));
+  .tuple(fc.array(pairs, { maxLength: 5 }), fc.option(pairs, { freq: 2 }))
+  .map(([all, swapped]) => new Map(swapped === null ? all : [...all, swapped, [swapped[1], swapped[0]]]));
 
 /** Bytes in which hash parts of `map` stand, also cut short, next to each other and in each other. */
 export const soup = (map: ReadonlyMap<string, string>): fc.Arbitrary<Buffer> =>
@@ -50,16 +53,21 @@ const plainNames: fc.Arbitrary<string> = fc.constantFrom(
   '\xff',
 );
 
-/** Names, some with hash parts, which may collide or change places when they are translated. */
-export const names: fc.Arbitrary<ByteString> = fc
-  .oneof(
-    { arbitrary: plainNames, weight: 4 },
-    fc
-      .tuple(fc.constantFrom('', '.', 'l-'), fc.constantFrom(...hashParts), fc.constantFrom('', '-x'))
-      .map((p) => p.join('')),
-  )
-  .map((name) => name as ByteString)
-  .filter((name) => nameFault(name) === undefined);
+/** Names, some with hash parts, most of them of `map`: they collide or change places when they are translated. */
+export const namesOf = (map: ReadonlyMap<string, string>): fc.Arbitrary<ByteString> =>
+  fc
+    .oneof(
+      { arbitrary: plainNames, weight: 3 },
+      fc
+        .tuple(
+          fc.constantFrom('', '', '.', 'l-'),
+          fc.constantFrom(...hashParts, ...[...map].flat(), ...[...map].flat()),
+          fc.constantFrom('', '', '-x'),
+        )
+        .map((p) => p.join('')),
+    )
+    .map((name) => name as ByteString)
+    .filter((name) => nameFault(name) === undefined);
 
 const contents = (map: ReadonlyMap<string, string>): fc.Arbitrary<Buffer> =>
   fc.oneof(
@@ -81,6 +89,12 @@ export function noise(size: number, seed: number): Buffer {
   return bytes;
 }
 
+const emptyFile: MemoryNode = { type: 'regular', executable: false, contents: Buffer.alloc(0) };
+
+/** Two names that may become one, or none. */
+const pairOf = (map: ReadonlyMap<string, string>): fc.Arbitrary<readonly ByteString[]> =>
+  fc.option(fc.constantFrom(...map, []), { freq: 2 }).map((pair) => (pair ?? []) as readonly ByteString[]);
+
 /** Trees with hash parts everywhere. */
 export const treesOf = (map: ReadonlyMap<string, string>): fc.Arbitrary<MemoryNode> =>
   fc.letrec<{ node: MemoryNode }>((tie) => ({
@@ -91,9 +105,9 @@ export const treesOf = (map: ReadonlyMap<string, string>): fc.Arbitrary<MemoryNo
         type: fc.constant('symlink' as const),
         target: soup(map).map((b) => (b.toString('latin1').replaceAll('\0', '') || 'x').slice(0, 4000) as ByteString),
       }),
-      fc.array(fc.tuple(names, tie('node')), { maxLength: 7 }).map((entries) => ({
+      fc.tuple(fc.array(fc.tuple(namesOf(map), tie('node')), { maxLength: 7 }), pairOf(map)).map(([entries, pair]) => ({
         type: 'directory' as const,
-        entries: new Map(entries),
+        entries: new Map([...entries, ...pair.map((name) => [name, emptyFile] as const)]),
       })),
     ),
   })).node;
@@ -101,7 +115,7 @@ export const treesOf = (map: ReadonlyMap<string, string>): fc.Arbitrary<MemoryNo
 /** A tree as another version of it may be: contents edited, nodes gone, new, renamed, of another kind. */
 export const variantsOf = (tree: MemoryNode, map: ReadonlyMap<string, string>): fc.Arbitrary<MemoryNode> =>
   fc
-    .array(fc.tuple(fc.nat(1000), fc.nat(11), fc.nat(), names, treesOf(map)), { maxLength: 6 })
+    .array(fc.tuple(fc.nat(1000), fc.nat(11), fc.nat(), namesOf(map), treesOf(map)), { maxLength: 6 })
     .map((edits) =>
       edits.reduce((node, [at, how, where, name, other]) => edited(node, { at, how, where, name, other }), tree),
     );

@@ -112,7 +112,7 @@ export class NearSender {
     for (const { info } of others) yield { status: 'valid', path: info.path, bytes: 0 };
     if (all.size === 0) return;
     const first = await this.#send([...all.keys()], new Set(), [...all.values(), ...others], options);
-    const again = [...first.endings].filter(([, { status }]) => status === 'failed').map(([number]) => number);
+    const again = this.#failed([...all.keys()], first.endings);
     const spoiled = new Set(again.filter((number) => isSpoiled(first.endings.get(number)!)));
     for (const number of all.keys())
       if (!again.includes(number)) yield this.#outcome(number, first.endings.get(number), first.bytes);
@@ -129,6 +129,18 @@ export class NearSender {
     await this.#survey(options, { complete: true });
     const second = await this.#send(again, spoiled, [...all.values()], options);
     for (const number of again) yield this.#outcome(number, second.endings.get(number), second.bytes);
+  }
+
+  /** Those of `numbers` that failed, or were refused because something failed that they refer to. */
+  #failed(numbers: readonly number[], endings: ReadonlyMap<number, Ending>): number[] {
+    const failed = new Set<StorePath>();
+    return numbers.filter((number) => {
+      const status = endings.get(number)?.status;
+      const { path, references } = this.packing.fresh.list[number]!;
+      const fails = status === 'failed' || (status === 'refused' && references.some((one) => failed.has(one)));
+      if (fails) failed.add(path);
+      return fails;
+    });
   }
 
   /** Bytes of the delta of these paths. */

@@ -3,6 +3,7 @@
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { NarrowError } from '../../errors.ts';
 import { directorySink } from '../../fs/directory-sink.ts';
 import { removeTree } from '../../fs/remove.ts';
 import { spoolDirectory } from '../../fs/state-directory.ts';
@@ -29,8 +30,17 @@ export class NearbyTrees implements AsyncDisposable {
     this.#signal = signal;
   }
 
-  /** The tree of a valid path. Throws `io`, and what reading it from afar throws. */
+  /** The tree of a path. One that cannot be had says so when it is looked at: that concerns its path alone. */
   async tree(info: PathInfo): Promise<SyncFileTree> {
+    try {
+      return await this.#tree(info);
+    } catch (error) {
+      if (!(error instanceof NarrowError) || error.code === 'aborted') throw error;
+      return unreadable(error);
+    }
+  }
+
+  async #tree(info: PathInfo): Promise<SyncFileTree> {
     if (this.#store.abilities.nearby === true) {
       const tree = await this.#store.tree(info, { signal: this.#signal });
       if (answersAtOnce(tree)) return tree;
@@ -70,4 +80,11 @@ export class NearbyTrees implements AsyncDisposable {
 
 function answersAtOnce(tree: FileTree): tree is SyncFileTree {
   return 'synchronous' in tree;
+}
+
+function unreadable(error: NarrowError): SyncFileTree {
+  const fail = (): never => {
+    throw error;
+  };
+  return { synchronous: true, stat: fail, list: fail, read: fail };
 }

@@ -60,8 +60,9 @@ function noise(size: number, seed: number): Buffer {
 export async function system(build: string, version: number): Promise<readonly Sample[]> {
   const all: Sample[] = [];
   const add = async (name: string, root: Sample['root'], references: readonly StorePath[] = []): Promise<StorePath> => {
-    const path = samplePath(`${build}${name}`);
-    const made = await sample(`${build}${name}`, root, references);
+    const seed = `${build}${name}${all.length}`;
+    const path = samplePath(seed);
+    const made = await sample(seed, root, references);
     // names as in a store: the same package has the same name in all builds
     const info = { ...made.info, path: `${path.slice(0, 32)}-${name}` as StorePath };
     all.push({ ...made, info: signPathInfo(defaultStoreDir, info, [key]) });
@@ -76,18 +77,29 @@ export async function system(build: string, version: number): Promise<readonly S
     directory({ bin: directory({ tool: file(Buffer.concat([changed, Buffer.from(at(libc))]), true) }) }),
     [libc],
   );
+  const env = directory({ path: file(`${at(tool)}/bin\n`) });
+  const envs = [
+    await add('env', env, [tool]),
+    await add('env', directory({ path: env, of: file(at(libc)) }), [tool, libc]),
+  ];
   const page = gzipSync(`a manual page of version ${version}, beside ${at(tool)}\n`.repeat(40), { level: 9 });
   const man = await add('man-1.0', directory({ man1: directory({ 'tool.1.gz': file(page) }) }), [tool]);
   const text = await add('etc', directory({ profile: file(`PATH=${at(tool)}/bin\n`), man: symlink(at(man)) }), [
     tool,
     man,
   ]);
-  await add('system', directory({ etc: symlink(`${at(text)}/etc`), sw: symlink(at(tool)) }), [text, tool]);
+  const [user, root] = envs.map((path) => symlink(at(path)));
+  const sw = symlink(at(tool));
+  await add('system', directory({ etc: symlink(`${at(text)}/etc`), sw, user: user!, root: root! }), [
+    text,
+    tool,
+    ...envs,
+  ]);
   return all;
 }
 
-/** Sees each chunk that passes, and may change it. */
-export type Bend = (direction: 'up' | 'down', chunk: Buffer) => void;
+/** Sees each chunk that passes, and may change it. The line is cut when it tells how many bytes still pass. */
+export type Bend = (direction: 'up' | 'down', chunk: Buffer) => number | void;
 
 /** A bent line on which nothing has passed for so many milliseconds is cut: both sides may wait for what was bent away. */
 const patience = 150;
@@ -109,7 +121,7 @@ export function joined(store: MemoryNarrow, bend?: Bend): Joined {
     const pass: Bend = (direction, chunk) => {
       timer?.refresh();
       bytes[direction] += chunk.length;
-      bend?.(direction, chunk);
+      return bend?.(direction, chunk);
     };
     const far = new FarContext({ store, destination: store, trustedKeys });
     const served = serveNarrow(bent(server, 'down', pass), greeting, farSide(far));
@@ -140,10 +152,11 @@ const greeting = { software: 'narrow 1.2.3', storeDir: defaultStoreDir, features
 function bent(duplex: Duplex, direction: 'up' | 'down', bend: Bend): Duplex {
   return {
     ...duplex,
-    write(chunk) {
+    async write(chunk) {
       const own = Buffer.from(chunk);
-      bend(direction, own);
-      return duplex.write(own);
+      const left = bend(direction, own);
+      await duplex.write(left === undefined ? own : own.subarray(0, left));
+      if (left !== undefined) duplex.destroy();
     },
   };
 }

@@ -32,6 +32,7 @@ export interface CreateRequest {
   readonly keys?: readonly SecretKey[];
   readonly level: Level;
   readonly volumeSize?: number | undefined;
+  readonly segmentSize?: number | undefined;
   /** The program, as it is told. */
   readonly by: string;
   readonly dryRun?: boolean | undefined;
@@ -83,7 +84,7 @@ export async function createBundle(request: CreateRequest): Promise<CreatedBundl
     substitutable: substitutable(plan),
   };
   const tools = there?.facts.tools && new Set(there.facts.tools);
-  return { ...plan, ...(await writeBundle({ ...request, ...plan, about, tools })) };
+  return { ...plan, ...(await writeBundle({ ...request, ...plan, about, tools, resumable: true })) };
 }
 
 async function planFor(request: CreateRequest, closure: ReadonlyMap<StorePath, PathInfo>): Promise<BundlePlan> {

@@ -14,14 +14,15 @@ const staleAge = 3600 * 1000;
 
 let counter = 0;
 
-/** An open temporary file; disposing it without {@link commit} removes it. */
+/** An open temporary file; disposing it without {@link commit} or {@link keep} removes it. */
 export class AtomicFile implements AsyncDisposable {
-  readonly #path: string;
+  /** Its name until it has its own. */
+  readonly path: string;
   readonly #file: FileHandle;
   #state: 'open' | 'committed' | 'closed' = 'open';
 
   private constructor(path: string, file: FileHandle) {
-    this.#path = path;
+    this.path = path;
     this.#file = file;
   }
 
@@ -51,7 +52,7 @@ export class AtomicFile implements AsyncDisposable {
         at += bytesWritten;
       }
     } catch (error) {
-      throw ioError('write', this.#path, error);
+      throw ioError('write', this.path, error);
     }
   }
 
@@ -60,7 +61,7 @@ export class AtomicFile implements AsyncDisposable {
     try {
       await this.#file.chmod(fileMode);
       await this.#file.close();
-      await rename(this.#path, path);
+      await rename(this.path, path);
       this.#state = 'committed';
     } catch (error) {
       throw ioError('write', path, error);
@@ -71,7 +72,7 @@ export class AtomicFile implements AsyncDisposable {
   async commitNew(path: string): Promise<boolean> {
     try {
       await this.#file.chmod(fileMode);
-      await link(this.#path, path);
+      await link(this.path, path);
       return true;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -79,11 +80,18 @@ export class AtomicFile implements AsyncDisposable {
     }
   }
 
+  /** Leaves it where it is, for who writes on another time. */
+  async keep(): Promise<void> {
+    if (this.#state !== 'open') return;
+    this.#state = 'closed';
+    await this.#file.close().catch(() => {});
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state !== 'open') return;
     this.#state = 'closed';
     await this.#file.close().catch(() => {});
-    await rm(this.#path, { force: true }).catch(() => {});
+    await rm(this.path, { force: true }).catch(() => {});
   }
 }
 
@@ -106,7 +114,8 @@ export async function removeStale(directory: string): Promise<void> {
   }
 }
 
-function isAlive(pid: number): boolean {
+/** Whether there is a process with this id on this machine. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

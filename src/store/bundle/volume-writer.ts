@@ -7,6 +7,7 @@ import { rm } from 'node:fs/promises';
 import { AtomicFile } from '../../fs/atomic-file.ts';
 import { signText } from '../../model/signature.ts';
 import type { SecretKey } from '../../model/signature.ts';
+import type { PartialFile } from './partial.ts';
 import { blockSize, footerSize, formatEnd, hashSize, volumeMagic } from './volume.ts';
 import type { Segment } from './volume.ts';
 import { volumeName } from './volume-names.ts';
@@ -27,6 +28,8 @@ export class VolumeWriter implements AsyncDisposable {
   readonly #path: string;
   readonly #options: VolumeWriterOptions;
   readonly #done: AtomicFile[] = [];
+  /** Of those that are done. */
+  readonly #sizes: number[] = [];
   #file: AtomicFile | undefined;
   #hashes: Buffer[] = [];
   #hasher: Hasher = createHash('sha256');
@@ -36,6 +39,8 @@ export class VolumeWriter implements AsyncDisposable {
   #start = 0;
   /** Bytes of all files. */
   written = 0;
+  /** Temporary files stay when it is disposed unfinished. */
+  keep = false;
 
   constructor(path: string, options: VolumeWriterOptions) {
     this.#path = path;
@@ -70,8 +75,15 @@ export class VolumeWriter implements AsyncDisposable {
     return names;
   }
 
+  /** The temporary files, and how many bytes of the body are in each. */
+  parts(): PartialFile[] {
+    const done = this.#done.map(({ path }, i) => ({ file: path, size: this.#sizes[i]! }));
+    return this.#file ? [...done, { file: this.#file.path, size: this.#size }] : done;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const file of [...this.#done, ...(this.#file ? [this.#file] : [])]) await file[Symbol.asyncDispose]();
+    for (const file of [...this.#done, ...(this.#file ? [this.#file] : [])])
+      await (this.keep ? file.keep() : file[Symbol.asyncDispose]());
   }
 
   /** Bytes that this volume may still take. */
@@ -103,6 +115,7 @@ export class VolumeWriter implements AsyncDisposable {
     await this.#file!.write(end);
     this.written += end.length;
     this.#done.push(this.#file!);
+    this.#sizes.push(this.#size);
     this.#file = undefined;
     this.#hashes = [];
     this.#start += this.#size;

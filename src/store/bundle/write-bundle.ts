@@ -1,7 +1,6 @@
 // Writes a bundle: what it is for and needs, infos, derivations, and the deltas in segments. What goes in is for others to
 // decide; docs/formats/bundle.md describes what comes out.
 
-import { createHash } from 'node:crypto';
 import type { BaseClosure } from '../../delta/base-closure.ts';
 import { inventoryColumns, writeInventory } from '../../delta/base-closure.ts';
 import type { Level } from '../../delta/codec/file.ts';
@@ -16,11 +15,13 @@ import { Packing } from '../narrow/packing.ts';
 import type { Store } from '../store.ts';
 import { formatHead } from './body.ts';
 import type { About } from './body.ts';
+import { BodyWriter, headOf } from './body-writer.ts';
+import type { Head } from './body-writer.ts';
 import { checkedTrees } from './checked-trees.ts';
 import { chooseDerivations } from './choose-derivations.ts';
 import type { ChosenDerivations } from './choose-derivations.ts';
-import type { Segment } from './volume.ts';
-import { VolumeWriter } from './volume-writer.ts';
+import { dropPartial, isSound, readPartial } from './partial.ts';
+import type { Partial } from './partial.ts';
 
 export interface BundleContents {
   /** Has what comes and what it is made from. */
@@ -38,6 +39,9 @@ export interface BundleContents {
   readonly keys?: readonly SecretKey[];
   readonly level: Level;
   readonly volumeSize?: number | undefined;
+  readonly segmentSize?: number | undefined;
+  /** Ended anywhere, another call with the same contents goes on after the last segment that was finished. */
+  readonly resumable?: boolean | undefined;
   readonly onPath?: ((info: PathInfo, report: PathReport) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -49,8 +53,8 @@ export interface WrittenBundle {
   readonly reports: ReadonlyMap<StorePath, PathReport>;
 }
 
-/** About so many bytes go into a segment, before compression. */
-const segmentSize = 256 * 1024 * 1024;
+/** About so many bytes go into a segment, before compression, if not said. */
+const usualSegment = 256 * 1024 * 1024;
 /** What a path with a base counts for: most of it does not travel. */
 const deltaShare = 1 / 16;
 /** What every narrow packs alike. */
@@ -71,27 +75,45 @@ export async function writeBundle(contents: BundleContents): Promise<WrittenBund
     signal,
   });
   await packing.unknownBases([...packing.fresh.list.keys()]);
-  const head = await headFor(contents, packing, derivations);
-  const bundle = createHash('sha256').update(head).digest('hex').slice(0, 32);
-  await using out = new VolumeWriter(file, { bundle, keys, volumeSize });
-  await out.write(head);
-  const segments: Segment[] = [];
-  const reports = new Map<StorePath, PathReport>();
+  const parts = segmentsOf(packing, contents.segmentSize ?? usualSegment);
   const { tools = commonTools } = contents;
-  for (const part of segmentsOf(packing)) {
-    let size = 0;
+  const how = `${level} ${[...tools].sort().join()}`;
+  const headAt = async (made: number): Promise<Head> =>
+    headOf(await headFor({ ...contents, about: { ...about, made } }, packing, derivations), made);
+  const partial = contents.resumable ? await usablePartial(file, how, parts, headAt) : undefined;
+  const head = await headAt(partial?.made ?? about.made);
+  const written = { keys, volumeSize, head, how: contents.resumable ? how : undefined };
+  await using out = await BodyWriter.begin(file, written, partial);
+  const reports = new Map<StorePath, PathReport>();
+  for (const [number, part] of parts.entries()) {
+    if (number < out.segments.length) continue;
     const told = (path: StorePath, report: PathReport): void => {
       reports.set(path, report);
       onPath?.(fresh.get(path)!, report);
     };
-    for await (const chunk of packing.delta(part, { tools, level, onPath: told })) {
-      size += chunk.length;
-      await out.write(chunk);
-    }
-    segments.push({ paths: part.length, size });
+    await out.segment(part.length, packing.delta(part, { tools, level, onPath: told }), number === parts.length - 1);
+    expectRead(reports);
   }
-  expectRead(reports);
-  return { files: await out.finish(segments), size: out.written, reports };
+  return { ...(await out.finish()), reports };
+}
+
+/** What an earlier run left of the same bundle. What is of another, or not what it was, is removed. */
+async function usablePartial(
+  file: string,
+  how: string,
+  parts: readonly (readonly number[])[],
+  headAt: (made: number) => Promise<Head>,
+): Promise<Partial | undefined> {
+  const partial = await readPartial(file);
+  if (!partial) return undefined;
+  const fits =
+    partial.how === how &&
+    partial.segments.every(({ paths }, i) => paths === parts[i]?.length) &&
+    (await headAt(partial.made)).bundle === partial.bundle &&
+    (await isSound(partial));
+  if (fits) return partial;
+  await dropPartial(file, partial);
+  return undefined;
 }
 
 async function headFor(
@@ -107,8 +129,8 @@ async function headFor(
   return formatHead(about, known, await packing.infos({ complete: true }), packed);
 }
 
-/** Runs of numbers, each of about {@link segmentSize}. */
-function segmentsOf({ fresh: { list } }: Packing): number[][] {
+/** Runs of numbers, each of about `segmentSize` bytes. */
+function segmentsOf({ fresh: { list } }: Packing, segmentSize: number): number[][] {
   const segments: number[][] = [];
   let room = 0;
   for (const [number, { info, bases }] of list.entries()) {

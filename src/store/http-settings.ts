@@ -23,7 +23,7 @@ export async function httpSettings(
   return {
     ca: await certificates(settings, env),
     netrc: await netrc(settings, env),
-    bearerToken: env['NARROW_BEARER_TOKEN'] || undefined,
+    bearerToken: await bearerToken(params, env),
     proxyEnv: env,
     retry: retryPolicy(settings, params),
     // 0 means no limit to Nix
@@ -32,6 +32,20 @@ export async function httpSettings(
     stallTimeout: stall === undefined ? defaults.stallTimeout : stall * 1000,
     userAgent: `narrow${settings.get('user-agent-suffix') ? ` ${settings.get('user-agent-suffix')}` : ''}`,
   };
+}
+
+/** One line of a file, or the environment: what stands in a URL or an argument, everybody on the machine can read. */
+async function bearerToken(params: URLSearchParams, env: Env): Promise<string | undefined> {
+  const file = params.get('bearer-token-file');
+  if (file === null) return env['NARROW_BEARER_TOKEN'] || undefined;
+  let text: string;
+  try {
+    text = (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    throw ioError('read the token', file, error);
+  }
+  if (/^[!-~]{1,8192}$/.test(text)) return text;
+  throw new NarrowError('format', `${file} holds no bearer token: expected one line without spaces`);
 }
 
 function retryPolicy(settings: NixSettings, params: URLSearchParams): RetryPolicy {

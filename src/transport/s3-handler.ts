@@ -36,10 +36,12 @@ export interface SeenServer {
 export class S3Handler implements AsyncDisposable {
   readonly metadata: { readonly handlerProtocol: string } = { handlerProtocol: 'http/1.1' };
   readonly #pool: HttpPool;
+  readonly #userAgent: string;
   #seen: SeenServer | undefined;
 
   constructor(settings: HttpSettings) {
     this.#pool = new HttpPool(settings);
+    this.#userAgent = settings.userAgent;
   }
 
   get seen(): SeenServer | undefined {
@@ -51,8 +53,10 @@ export class S3Handler implements AsyncDisposable {
     const answered = await request(url, {
       dispatcher: this.#pool.dispatcherFor(url),
       method: signed.method as Dispatcher.HttpMethod,
-      headers: signed.headers,
+      headers: { ...signed.headers, 'user-agent': this.#userAgent },
       body: bodyOf(signed.body),
+      // undici else closes the connection behind each HEAD, for the sake of servers that answer it with a body
+      reset: false,
       signal: (options.abortSignal as AbortSignal | undefined) ?? null,
     });
     const headers: Record<string, string> = {};

@@ -76,6 +76,8 @@ export interface CacheFiles extends AsyncDisposable {
   readonly writers?: number | undefined;
   /** A stat costs next to nothing: so it is worth looking whether a narinfo's NAR is really there. */
   readonly near: boolean;
+  /** A NAR of fewer bytes is rather sent again than asked for; default 0. */
+  readonly askFrom?: number | undefined;
   /**
    * Prepared files that are ready get their names in the order in which that was asked for, whatever is cut off: so the
    * next one need not wait until the one before is confirmed.

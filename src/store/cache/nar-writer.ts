@@ -55,6 +55,7 @@ export async function writeNar(files: CacheFiles, item: Item, options: WriteNarO
 }
 
 async function isThere(files: CacheFiles, file: NarFile, options: FileOptions): Promise<boolean> {
+  if ((file.size ?? 0) < (files.askFrom ?? 0)) return false;
   const there = await files.stat(file.url, options);
   return there !== undefined && (there.size === undefined || there.size === file.size);
 }

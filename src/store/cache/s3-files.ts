@@ -1,11 +1,13 @@
 // A cache in a bucket of an S3-compatible store: each file is an object under the name that its reference has.
 
+import { collect } from '../../bytes/source.ts';
 import { formatError } from '../../errors.ts';
 import { plainText } from '../../protocol/remote-error.ts';
 import type { S3Bucket, S3Object } from '../../transport/s3-bucket.ts';
 import type { InspectOptions, StoreFacts } from '../facts.ts';
 import type {
   CacheFiles,
+  ExpectedFile,
   FileOptions,
   FileStat,
   ListedCacheFile,
@@ -15,6 +17,9 @@ import type {
 } from './files.ts';
 import { referenceOf } from './files.ts';
 import { isElsewhere, namesOfReference } from './reference-names.ts';
+import { headSize } from './sftp-download.ts';
+import type { Head } from './sftp-download.ts';
+import { HeadsAhead } from './sftp-heads.ts';
 import { stageUpload } from './s3-upload.ts';
 import type { UploadSettings } from './s3-upload.ts';
 
@@ -35,8 +40,11 @@ export class S3Files implements CacheFiles {
   readonly concurrency: number;
   readonly writers: number;
   readonly near = false;
+  /** A question has the headers of an upload, and waits for the line as long. */
+  readonly askFrom = 4096;
   readonly #bucket: S3Bucket;
   readonly #options: S3FilesOptions;
+  readonly #small = new HeadsAhead((reference) => this.#whole(reference));
 
   constructor(bucket: S3Bucket, options: S3FilesOptions) {
     this.#bucket = bucket;
@@ -62,11 +70,24 @@ export class S3Files implements CacheFiles {
     return Buffer.concat(chunks, size);
   }
 
-  open(reference: string, options: OpenFileOptions = {}): Promise<OpenFile | undefined> {
+  async open(reference: string, options: OpenFileOptions = {}): Promise<OpenFile | undefined> {
     if (isElsewhere(reference)) return this.#options.elsewhere(reference, options);
+    const expected = options.offset || options.length !== undefined ? undefined : this.#small.take(reference);
+    if (expected) {
+      const found = await expected;
+      return found && { size: found.size, bytes: [found.bytes] };
+    }
     // a cache that forbids its own description is not one without description
     const forbidden = reference === cacheInfo ? 'refused' : 'absent';
     return this.#bucket.open(this.#key(reference), options, forbidden, options.signal);
+  }
+
+  /** Small ones are asked for ahead, as a whole: a round trip for each would be longer than they are. */
+  expect(files: readonly ExpectedFile[]): void {
+    const small = files.filter(
+      ({ reference, size }) => size !== undefined && size <= headSize && !isElsewhere(reference),
+    );
+    this.#small.expect(small);
   }
 
   async stat(reference: string, { signal }: FileOptions = {}): Promise<FileStat | undefined> {
@@ -132,6 +153,11 @@ export class S3Files implements CacheFiles {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#bucket[Symbol.asyncDispose]();
+  }
+
+  async #whole(reference: string): Promise<Head | undefined> {
+    const file = await this.#bucket.open(this.#key(reference), {}, 'absent');
+    return file && { size: file.size, bytes: await collect(file.bytes), whole: true };
   }
 
   #key(reference: string): string {

@@ -313,3 +313,16 @@ test('addresses that make no sense are wrong usage', async () => {
     await assert.rejects(openS3Cache('bucket', new URLSearchParams(search), testContext()), { code: 'usage' }, search);
   }
 });
+
+test('small files that will be opened are asked for ahead, once', async () => {
+  await using server = await startS3Server();
+  await using store = await open(server);
+  const names = Array.from({ length: 50 }, (_, i) => `nar/${i}.nar`);
+  for (const name of names) await stage(store.files, name, Buffer.from(name));
+  server.requests.length = 0;
+  store.files.expect!([...names, 'nar/gone.nar'].map((reference) => ({ reference, size: 10 })));
+  assert.equal((await contents(store.files, names[0]!)).toString(), names[0]);
+  for (const name of names.slice(1)) assert.equal((await contents(store.files, name)).toString(), name);
+  assert.equal(await store.files.open('nar/gone.nar'), undefined);
+  assert.equal(server.requests.length, names.length + 1);
+});

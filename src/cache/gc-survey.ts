@@ -7,6 +7,8 @@ import type { CacheStore } from '../store/cache/cache-store.ts';
 import type { FileOptions, ListedCacheFile } from '../store/cache/files.ts';
 import { readLeases } from '../store/cache/leases.ts';
 import type { Leases } from '../store/cache/leases.ts';
+import { fateOf, findDeltas, originsOf } from './deltas/survey.ts';
+import type { DeltaFate, FoundDeltas } from './deltas/survey.ts';
 import { planCollection, planRemoval } from './gc-plan.ts';
 import type { GcPlan, Kept as KeptRows } from './gc-plan.ts';
 import { takeInventory } from './inventory.ts';
@@ -51,6 +53,8 @@ export interface Survey {
   readonly records: readonly string[];
   /** NARs without narinfo, unfinished and damaged files that go. */
   readonly strays: readonly ListedCacheFile[];
+  /** What becomes of deltas. Beside a push they stay as NARs do. */
+  readonly deltas: DeltaFate;
   /** NARs stay this time, since somebody is pushing who may be about to name them. */
   readonly narsStay: boolean;
 }
@@ -68,11 +72,12 @@ export async function survey(request: GcRequest, now: number): Promise<Survey> {
     ...request,
     onRead: (count, of) => count % 1000 === 0 && onPhase?.(`reading narinfos, ${count} of ${of}`),
   });
+  const found = await findDeltas(store, inventory.others, request);
   const uses = lastUses(inventory, { ...request, roots });
   const unusedSince = olderThan === undefined ? undefined : now - olderThan;
   const plan = doomed
     ? planRemoval(inventory, rowsOf(inventory, doomed.parts))
-    : planCollection(inventory, keptRows(request, { inventory, roots, leases, now }), uses, {
+    : planCollection(inventory, keptRows(request, { inventory, roots, leases, found, now }), uses, {
         ...request,
         unusedSince,
       });
@@ -81,18 +86,39 @@ export async function survey(request: GcRequest, now: number): Promise<Survey> {
   const strays = narsStay ? [] : straysOf(inventory).filter(old);
   const keep = doomed ? Infinity : keepGenerations;
   const records = recordsOf(roots, { ...request, inventory, plan, keepGenerations: keep, unusedSince });
-  return { inventory, roots, leases, uses, plan, records, strays, narsStay };
+  const stays = endsThatStay(roots, { inventory, plan, records });
+  const deltas = narsStay ? { changed: [], gone: [] } : fateOf(found, stays, now - grace);
+  return { inventory, roots, leases, uses, plan, records, strays, deltas, narsStay };
+}
+
+/** A path stays that has its narinfo, or that a record names which stays: it may be there as a delta alone. */
+function endsThatStay(
+  { pins, names }: Roots,
+  { inventory, plan, records }: Pick<Survey, 'inventory' | 'plan' | 'records'>,
+): (path: StorePath) => boolean {
+  const gone = new Set(records);
+  const left = [...pins, ...[...names.values()].flat()].filter(({ reference }) => !gone.has(reference));
+  const named = new Set(left.flatMap(({ paths }) => paths));
+  return (path) => {
+    const row = inventory.rowOf.get(hashPart(path));
+    return row === undefined ? named.has(path) : plan.goes[row] === 0;
+  };
 }
 
 function rowsOf({ rowOf }: Inventory, parts: Iterable<string>): number[] {
   return Array.from(parts, (part) => rowOf.get(part)).filter((row) => row !== undefined);
 }
 
-function keptRows(
-  { keepGenerations, grace }: GcRequest,
-  { inventory, roots, leases, now }: Pick<Survey, 'inventory' | 'roots' | 'leases'> & { readonly now: number },
-): KeptRows {
-  const paths = [...roots.pins, ...newest(roots, keepGenerations)].flatMap((record) => record.paths);
+interface Holding extends Pick<Survey, 'inventory' | 'roots' | 'leases'> {
+  readonly found: FoundDeltas;
+  readonly now: number;
+}
+
+function keptRows({ keepGenerations, grace }: GcRequest, { inventory, roots, leases, found, now }: Holding): KeptRows {
+  const kept = [...roots.pins, ...newest(roots, keepGenerations)].flatMap((record) => record.paths);
+  const bare = new Set(kept.filter((path) => !inventory.rowOf.has(hashPart(path))));
+  // what is there as deltas alone is worth nothing without what these are from
+  const paths = [...kept, ...originsOf(found, bare)];
   const young = inventory.narinfos.flatMap((file, row) => (file.modified > now - grace ? [row] : []));
   return { roots: rowsOf(inventory, paths.map(hashPart)), held: [...rowsOf(inventory, leases.held), ...young] };
 }

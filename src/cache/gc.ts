@@ -9,6 +9,7 @@ import { Claim, isLive, readClaim } from '../store/cache/claim.ts';
 import { mediaTypes } from '../store/cache/files.ts';
 import { collectorMark, collectorSilence, leaseDirectory } from '../store/cache/leases.ts';
 import { forgetPaths } from '../store/cache/path-segments.ts';
+import { writeDeltaList } from '../store/cache/delta-list.ts';
 import { forEachAtOnce } from '../store/cache/slots.ts';
 import { survey } from './gc-survey.ts';
 import type { GcRequest, Survey } from './gc-survey.ts';
@@ -47,6 +48,9 @@ export async function runGc(request: GcRequest): Promise<GcResult> {
   for (const step of found.plan.steps) await sweep.all(step.map((row) => found.inventory.narinfos[row]!.reference));
   await sweep.all(request.doomed?.files ?? []);
   await sweep.all(listingsOf(found));
+  for (const { reference, deltas } of found.deltas.changed)
+    await writeDeltaList(request.store, reference, deltas, request);
+  await sweep.all(found.deltas.gone.map((file) => file.reference));
   if (!found.narsStay) await sweepNars(request, found, sweep);
   await sweep.all(found.strays.filter(({ reference }) => !reference.startsWith('nar/')).map((f) => f.reference));
   await writeIndex(request, found, now);
@@ -186,7 +190,8 @@ function totals(found: Survey): GcResult {
   const nars = narsStay ? [] : plan.nars;
   const kept = narsStay ? plan.nars.reduce((sum, nar) => sum + (inventory.nars[nar]!.file?.size ?? 0), 0) : 0;
   const listings = new Set(listingsOf(found));
-  const extra = [...strays, ...inventory.others.filter((file) => listings.has(file.reference))];
+  const others = inventory.others.filter((file) => listings.has(file.reference));
+  const extra = [...strays, ...others, ...found.deltas.gone];
   const bytes = plan.bytes - kept + extra.reduce((sum, file) => sum + file.size, 0);
   const rows = plan.steps.reduce((sum, step) => sum + step.length, 0);
   return { ...found, bytes, files: rows + nars.length + extra.length + found.records.length };

@@ -77,6 +77,7 @@ export async function planRepair(request: RepairPlanRequest, problems: readonly 
 function whyNot(problem: CacheProblem, path: StorePath | undefined, reasons: ReadonlyMap<StorePath, string>): string {
   if (path !== undefined) return reasons.get(path)!;
   if (problem.kind === 'signatures') return 'nobody knows a signature by a trusted key: narrow cache sign';
+  if (problem.kind === 'delta') return 'deltas are made when a name is pushed; without this one paths come whole';
   if (problem.kind === 'record') return 'only who wrote it knows what it should say';
   if (problem.kind === 'narinfo') return 'no source has a path of that name';
   return 'whether it is damaged could not be told';
@@ -223,7 +224,7 @@ export function damageIn(unmended: readonly Unmended[]): { parts: Set<string>; f
   for (const { problem } of unmended) {
     const { kind, path, file } = problem;
     if (path !== undefined && ['file', 'contents', 'address', 'closure'].includes(kind)) parts.add(hashPart(path));
-    if (kind === 'narinfo' || (kind === 'record' && file.endsWith('.doi'))) files.push(file);
+    if (kind === 'narinfo' || kind === 'delta' || (kind === 'record' && file.endsWith('.doi'))) files.push(file);
   }
   return { parts, files };
 }

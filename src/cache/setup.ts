@@ -56,6 +56,15 @@ const places: readonly { readonly match: string; readonly lines: readonly string
   },
   { match: '= /nix-cache-info', lines: ['default_type text/x-nix-cache-info;'] },
   { match: '/narrow/names/', lines: ['default_type text/plain;', 'add_header Cache-Control "no-cache";'] },
+  {
+    match: '~ ^/narrow/deltas/.*\\.(delta|bases)$',
+    lines: [
+      'types { }',
+      'default_type application/octet-stream;',
+      'add_header Cache-Control "max-age=31536000, immutable";',
+    ],
+  },
+  { match: '/narrow/deltas/', lines: ['default_type text/plain;', 'add_header Cache-Control "no-cache";'] },
   { match: '/narrow/', lines: ['return 404;'] },
   { match: '/', lines: ['default_type application/octet-stream;'] },
 ];

@@ -2,6 +2,7 @@
 
 import { pathName } from '../model/store-path.ts';
 import { splitVersion } from '../model/version.ts';
+import { deltasDirectory } from '../store/cache/delta-list.ts';
 import type { Inventory } from './inventory.ts';
 
 export interface PackageSize {
@@ -20,13 +21,15 @@ export interface CacheStats {
   readonly fileSize: number;
   /** Bytes that would lie there more if no paths shared a file. */
   readonly shared: number;
+  /** Bytes of deltas, their lists and what these need. */
+  readonly deltaSize: number;
   /** The largest first. */
   readonly packages: readonly PackageSize[];
   /** What was added in each month (`2026-11`), of what is still there. */
   readonly months: readonly { readonly month: string; readonly paths: number; readonly fileSize: number }[];
 }
 
-export function cacheStats({ rows, narinfos, narOf, nars }: Inventory): CacheStats {
+export function cacheStats({ rows, narinfos, narOf, nars, others }: Inventory): CacheStats {
   const packages = new Map<string, { paths: number; versions: Set<string>; narSize: number; fileSize: number }>();
   const months = new Map<string, { paths: number; fileSize: number }>();
   const seen = new Uint8Array(nars.length);
@@ -53,9 +56,14 @@ export function cacheStats({ rows, narinfos, narOf, nars }: Inventory): CacheSta
   return {
     paths: rows.length,
     ...total,
+    deltaSize: others.reduce((sum, file) => sum + (isOfDeltas(file.reference) ? file.size : 0), 0),
     packages: [...packages]
       .map(([name, { versions, ...rest }]) => ({ name, ...rest, versions: versions.size }))
       .sort((a, b) => b.fileSize - a.fileSize || (a.name < b.name ? -1 : 1)),
     months: [...months].map(([month, rest]) => ({ month, ...rest })).sort((a, b) => (a.month < b.month ? -1 : 1)),
   };
+}
+
+function isOfDeltas(reference: string): boolean {
+  return reference.startsWith(`${deltasDirectory}/`);
 }

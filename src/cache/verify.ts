@@ -15,6 +15,8 @@ import type { OpenNar, OpenOptions, Store } from '../store/store.ts';
 import { forward } from '../store/wrap/forward.ts';
 import { verifyPaths } from '../transfer/verify.ts';
 import type { ProblemKind } from '../transfer/verify.ts';
+import { deltaReference } from '../store/cache/delta-list.ts';
+import { allDeltas, deltaProblems, findDeltas } from './deltas/survey.ts';
 import { takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
 import { generationText } from './record.ts';
@@ -29,6 +31,8 @@ export type CacheProblemKind =
   | 'file'
   /** A reference that neither the cache nor an upstream has. */
   | 'closure'
+  /** A delta that is listed, and is not there or damaged, or a list of them that cannot be read. */
+  | 'delta'
   /** A pin, a generation, a realisation or a note that is damaged or names what is not there. */
   | 'record';
 
@@ -67,7 +71,8 @@ export async function verifyCache(request: VerifyCacheRequest): Promise<CacheVer
   for (const { reference, message } of inventory.damaged) tell(request, 'narinfo', reference, message);
   checkFiles(request, inventory);
   await checkClosure(request, inventory);
-  checkRoots(request, inventory, roots);
+  const deltas = await checkDeltas(request, inventory);
+  checkRoots(request, inventory, roots, deltas);
   await checkRealisations(request, inventory);
   await checkPaths(request, inventory);
   const unnamed = [...inventory.orphans, ...inventory.others.filter((f) => /\.tmp\.\d+\.\d+$/.test(f.reference))];
@@ -112,7 +117,31 @@ async function checkClosure(request: VerifyCacheRequest, { rows, rowOf, narinfos
     });
 }
 
-function checkRoots(request: VerifyCacheRequest, { rowOf }: Inventory, roots: Roots): void {
+/** Returns the paths that deltas lead to: those that are there as such alone are there. */
+async function checkDeltas(request: VerifyCacheRequest, { others }: Inventory): Promise<ReadonlySet<StorePath>> {
+  const found = await findDeltas(request.store, others, request);
+  for (const { reference, message } of deltaProblems(found)) tell(request, 'delta', reference, message);
+  for (const delta of request.contents ? allDeltas(found) : []) {
+    const reference = deltaReference(delta);
+    const opened = await request.store.files.open(reference, request);
+    if (!opened) continue;
+    const hasher = createHash('sha256');
+    for await (const chunk of opened.bytes) {
+      hasher.update(chunk);
+      request.onBytes?.(chunk.length);
+    }
+    const got = { algo: 'sha256', bytes: hasher.digest() } as const;
+    if (!equalHash(got, delta.fileHash)) tell(request, 'delta', reference, `it has the hash ${formatHash(got)}`);
+  }
+  return new Set(allDeltas(found).flatMap(({ to }) => to));
+}
+
+function checkRoots(
+  request: VerifyCacheRequest,
+  { rowOf }: Inventory,
+  roots: Roots,
+  deltas: ReadonlySet<StorePath>,
+): void {
   for (const { reference, message } of roots.damaged) tell(request, 'record', reference, message);
   const { trustedKeys: keys, store } = request;
   for (const generation of [...roots.names.values()].flat()) {
@@ -122,7 +151,7 @@ function checkRoots(request: VerifyCacheRequest, { rowOf }: Inventory, roots: Ro
   }
   for (const record of [...roots.pins, ...[...roots.names.values()].flat()])
     for (const path of record.paths)
-      if (!rowOf.has(hashPart(path)))
+      if (!rowOf.has(hashPart(path)) && !deltas.has(path))
         tell(request, 'record', record.reference, `it names ${path}, which is not there`, { absent: path });
 }
 

@@ -1,6 +1,7 @@
 // narrow cache pin, unpin and ls: what a cache keeps.
 
 import type { Command } from 'commander';
+import { listedDeltas } from '../../cache/deltas/survey.ts';
 import { checkRootName, pinsDirectory } from '../../cache/layout.ts';
 import { addPin, pinName, readRoots } from '../../cache/roots.ts';
 import type { Roots } from '../../cache/roots.ts';
@@ -8,11 +9,12 @@ import { NarrowError } from '../../errors.ts';
 import { printStorePath, tryBaseName } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import type { CacheStore } from '../../store/cache/cache-store.ts';
+import type { ListedDelta } from '../../store/cache/delta-list.ts';
 import { openCacheStore } from '../../store/open-cache.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
 import { resolvePaths } from '../options.ts';
-import { count } from '../output/human.ts';
+import { count, formatBytes } from '../output/human.ts';
 
 interface PinOptions {
   readonly as?: string;
@@ -38,7 +40,7 @@ export function definePins(cache: Command, context: Context): void {
     .action((url: string, pins: string[], options: PinOptions) => runUnpin(url, pins, options, context));
   cache
     .command('ls')
-    .description('List the generations of each name, and pins.')
+    .description('List the generations of each name with the deltas that lead to them, and pins.')
     .argument('<cache>')
     .option('--json', 'print a JSON object')
     .action((url: string, options: PinOptions) => runList(url, options, context));
@@ -80,18 +82,33 @@ async function runUnpin(url: string, given: readonly string[], options: PinOptio
 
 async function runList(url: string, options: PinOptions, context: Context): Promise<void> {
   await using store = await openCacheStore(url, openContext(context), 'read');
-  const roots = await readRoots(store, { signal: context.signal });
-  if (options.json) return context.out(JSON.stringify(rootsJson(store, roots)));
+  const { signal } = context;
+  const roots = await readRoots(store, { signal });
+  const deltas = await listedDeltas(store, { signal });
+  if (options.json)
+    return context.out(JSON.stringify({ ...rootsJson(store, roots), deltas: deltasJson(store, deltas) }));
   for (const [name, generations] of roots.names)
     for (const { generation, time, paths, signatures } of generations) {
       const signers = signatures.map((text) => text.slice(0, text.indexOf(':'))).join(', ') || 'nobody';
       await context.out(
         `name:${name}@${generation}  ${date(time)}  signed by ${signers}  ${full(store, paths).join(' ')}`,
       );
+      for (const { from, fileSize } of deltas.filter(({ to }) => to.join() === paths.join()))
+        await context.out(`  delta of ${formatBytes(fileSize)} from ${full(store, from).join(' ')}`);
     }
   for (const { name, time, paths } of roots.pins)
     await context.out(`pin ${name}  ${date(time)}  ${full(store, paths).join(' ')}`);
   for (const { reference, message } of roots.damaged) context.say(`warning: ${reference}: ${message}`);
+}
+
+function deltasJson(store: CacheStore, deltas: readonly ListedDelta[]): Record<string, unknown>[] {
+  return deltas.map(({ from, to, fileSize, paths, narSize }) => ({
+    from: full(store, from),
+    to: full(store, to),
+    paths,
+    fileSize,
+    narSize,
+  }));
 }
 
 /** Members of `cache ls` and `cache info`. */

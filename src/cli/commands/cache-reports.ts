@@ -48,6 +48,7 @@ async function runInfo(url: string, options: { json?: boolean }, context: Contex
   const facts = {
     url: store.url,
     storeDir,
+    deltasOnly: store.deltasOnly,
     priority: abilities.priority,
     paths: inventory.rows.length,
     size: inventory.size,
@@ -65,6 +66,7 @@ async function runInfo(url: string, options: { json?: boolean }, context: Contex
   const lines = [
     `${store.url}, store directory ${storeDir}, priority ${facts.priority}`,
     `${count(facts.paths, 'path')}, ${formatBytes(facts.size)}${free}`,
+    ...(facts.deltasOnly ? ['generations after the first are here as deltas alone, which Nix does not see'] : []),
     ...facts.names.map(({ name, generation, time }) => `name:${name}: generation ${generation}, ${ago(time)}`),
     ...(facts.pins > 0 ? [count(facts.pins, 'pin')] : []),
     ...(upstreams.length > 0 ? [`what is not here is at ${upstreams.join(', ')}`] : []),
@@ -104,8 +106,9 @@ async function runStats(url: string, options: { json?: boolean; top: string }, c
   if (hidden > 0) await context.out(`and ${count(hidden, 'package')} more`);
   for (const { month, paths, fileSize } of stats.months)
     await context.out(`${month}: ${count(paths, 'path')}, ${formatBytes(fileSize)}`);
+  const deltas = stats.deltaSize > 0 ? `; deltas take ${formatBytes(stats.deltaSize)}` : '';
   const spared = stats.shared > 0 ? `; shared files spare ${formatBytes(stats.shared)}` : '';
   await context.out(
-    `${count(stats.paths, 'path')}: ${formatBytes(stats.fileSize)} of files, ${formatBytes(stats.narSize)} of NARs${spared}`,
+    `${count(stats.paths, 'path')}: ${formatBytes(stats.fileSize)} of files, ${formatBytes(stats.narSize)} of NARs${spared}${deltas}`,
   );
 }

@@ -141,23 +141,33 @@ async function fetchDelta(
   const file = { url, hash: fileHash, size: fileSize, compression: 'none' };
   // to a cache it is a file like that of a NAR
   const asNar = { path: to[0]!, narHash: fileHash, narSize: fileSize, references: [], signatures: [], file };
-  const { bytes } = await cache.open(asNar, { signal });
   const hash = createHash('sha256');
   let size = 0;
   await using out = await open(name, 'wx', 0o600);
-  for await (const chunk of bytes) {
-    size += chunk.length;
-    if (size > fileSize) break;
-    hash.update(chunk);
-    await out.writeFile(chunk).catch((error: unknown) => {
-      throw ioError('write', name, error);
-    });
-    onPhase?.(`fetching a delta of ${cache.url}, ${Math.floor((100 * size) / fileSize)} %`);
+  try {
+    for await (const chunk of (await cache.open(asNar, { signal })).bytes) {
+      size += chunk.length;
+      if (size > fileSize) break;
+      hash.update(chunk);
+      await out.writeFile(chunk);
+      onPhase?.(`fetching a delta of ${cache.url}, ${Math.floor((100 * size) / fileSize)} %`);
+    }
+  } catch (cause) {
+    throw fetchError(cause, `${cache.url}/${url}`, name);
   }
   const got = { algo: 'sha256', bytes: hash.digest() } as const;
   if (size === fileSize && equalHash(got, fileHash)) return name;
   const contrast = `expected ${fileSize} bytes and ${formatHash(fileHash)}, got ${size} and ${formatHash(got)}`;
   throw new NarrowError('integrity', `the delta ${cache.url}/${url} is damaged: ${contrast}`);
+}
+
+/** What a cache says of its NARs, said of a delta. */
+function fetchError(cause: unknown, url: string, file: string): unknown {
+  if (isNarrowError(cause, 'missing'))
+    return new NarrowError('missing', `the delta ${url} is listed, and not there`, { cause });
+  if (isNarrowError(cause, 'integrity')) return new NarrowError('integrity', `the delta ${url} is damaged`, { cause });
+  const ofDisk = !isNarrowError(cause) && (cause as NodeJS.ErrnoException).syscall !== undefined;
+  return ofDisk ? ioError('write', file, cause) : cause;
 }
 
 interface UsedDeltaRequest {

@@ -43,7 +43,8 @@ test('a token from the environment or from a file: what was pushed every Nix rea
   writeFileSync(file, 'two words\n');
   assert.match(await fails(1, push(`${none}&bearer-token-file=${file}`)), /holds no bearer token/);
   writeFileSync(file, `${token}\n`);
-  await narrow(push(`${none}&bearer-token-file=${file}`));
+  const pushed = await narrow(push(`${none}&bearer-token-file=${file}`));
+  assert.doesNotMatch(pushed.stderr, /warning/);
   assert.equal(narinfos(cache).length, basic.paths.length);
   expectWhole(cache, 'pushed');
   const again = await narrow([...push(none), '--name', 'fnord'], { env: { NARROW_BEARER_TOKEN: token } });

@@ -25,6 +25,12 @@ export interface FarOptions {
   readonly warn: (text: string) => void;
 }
 
+export function farStore(stock: SshStore, options: FarOptions): SshStore & DeltaStore {
+  const far = new Far(stock, options);
+  const ours: Partial<SshStore & DeltaStore> = { ...meetings(far), ...reading(far), ...writing(far), ...deltas(far) };
+  return forward(stock as SshStore & DeltaStore, ours);
+}
+
 /** What a copy by deltas uses once it has begun. */
 interface Session {
   readonly client: NarrowClient;
@@ -32,65 +38,100 @@ interface Session {
   readonly receiver?: NearReceiver | undefined;
 }
 
-export function farStore(stock: SshStore, options: FarOptions): SshStore & DeltaStore {
-  let session: Session | undefined;
-  const { place, level, warn } = options;
+/** The host, and what was found there; as long as there is no session, everything is the stock store's. */
+class Far {
+  readonly stock: SshStore;
+  readonly options: FarOptions;
+  session: Session | undefined;
 
-  const meet = async (begin: (client: NarrowClient) => Promise<Omit<Session, 'client'>>): Promise<Meeting> => {
-    const far = await connect(stock, options);
-    if (!far) return { kind: 'stock', why: `${place.connection.host.host} has no narrow` };
-    const { software, storeDir } = far.greeting;
-    session = { client: far };
-    if (storeDir !== stock.storeDir)
-      throw new NarrowError('refused', `${stock.url} holds paths of ${storeDir}, not of ${stock.storeDir}`);
-    session = { client: far, ...(await begin(far)) };
-    const bases = session.receiver?.baseCount ?? session.sender!.packing.baseCount;
-    return { kind: 'narrow', software, bases };
-  };
+  constructor(stock: SshStore, options: FarOptions) {
+    this.stock = stock;
+    this.options = options;
+  }
 
-  const ours: Partial<SshStore & DeltaStore> = {
+  async meet(begin: (client: NarrowClient) => Promise<Omit<Session, 'client'>>): Promise<Meeting> {
+    const client = await connect(this.stock, this.options);
+    if (!client) return { kind: 'stock', why: `${this.options.place.connection.host.host} has no narrow` };
+    const { software, storeDir } = client.greeting;
+    const { url, storeDir: expected } = this.stock;
+    this.session = { client };
+    if (storeDir !== expected)
+      throw new NarrowError('refused', `${url} holds paths of ${storeDir}, not of ${expected}`);
+    const session = (this.session = { client, ...(await begin(client)) });
+    return { kind: 'narrow', software, bases: session.receiver?.baseCount ?? session.sender!.packing.baseCount };
+  }
+}
+
+type Members = Partial<SshStore & DeltaStore>;
+
+/** Who is there, and the end of it. */
+function meetings(far: Far): Members {
+  const { stock, options } = far;
+  const { level, warn } = options;
+  return {
     meetSource: (sending) =>
-      meet(async (client) => ({ sender: await NearSender.meet(client, sending, { level, warn }) })),
+      far.meet(async (client) => ({ sender: await NearSender.meet(client, sending, { level, warn }) })),
     meetDestination: (receiving) =>
-      meet(async (client) => ({ receiver: await NearReceiver.meet(client, receiving, { level }) })),
-    hold: (paths) => (session ? Promise.resolve({ async [Symbol.asyncDispose]() {} }) : stock.hold(paths)),
-    async pathInfos(paths, asked) {
-      if (!session) return stock.pathInfos(paths, asked);
-      const wanted = [...paths];
-      const found = session.receiver?.pathInfos(wanted) ?? new Map();
-      const rest = wanted.filter((path) => !found.has(path));
-      const more = rest.length === 0 ? [] : await session.client.call(ops.query, { paths: rest });
-      for (const info of more) found.set(info.path, info);
-      return found;
+      far.meet(async (client) => ({ receiver: await NearReceiver.meet(client, receiving, { level }) })),
+    // the other side holds what it is asked about
+    hold: (paths) => (far.session ? Promise.resolve({ async [Symbol.asyncDispose]() {} }) : stock.hold(paths)),
+    inspect(asked) {
+      const { sender, client } = far.session ?? {};
+      return sender && client ? Promise.resolve(factsOf(sender, client)) : stock.inspect(asked);
     },
-    expect: (infos) => (session ? session.receiver?.expect(infos) : stock.expect(infos)),
-    open: async (info, how) => (await session?.receiver?.open(info)) ?? stock.open(info, how),
-    async realisations(paths) {
-      if (!session) return stock.realisations(paths);
-      const realised = paths.filter(({ ca }) => ca).map(({ path }) => path);
-      return realised.length === 0 ? [] : [...(await session.client.call(ops.realisations, { paths: realised }))];
-    },
-    inspect: (asked) =>
-      session?.sender ? Promise.resolve(factsOf(session.sender, session.client)) : stock.inspect(asked),
-    check: (infos, how) => session?.sender?.check(infos, how ?? {}) ?? stock.check(infos, how),
-    add: (items, how) => session?.sender?.add(items, how ?? {}) ?? stock.add(items, how),
-    addSignatures: (path, narHash, signatures) =>
-      session
-        ? session.client.call(ops.addSignatures, { path, narHash, signatures })
-        : stock.addSignatures(path, narHash, signatures),
-    distrust(infos) {
-      session?.receiver?.distrust(infos);
-      return infos;
-    },
-    deltaSize: async (infos) => (await (session?.sender ?? session?.receiver)?.deltaSize(infos)) ?? 0,
-    deltaReports: () => session?.sender?.reports ?? session?.receiver?.reports ?? new Map(),
     async [Symbol.asyncDispose]() {
-      await session?.receiver?.[Symbol.asyncDispose]();
-      await session?.client[Symbol.asyncDispose]();
+      await far.session?.receiver?.[Symbol.asyncDispose]();
+      await far.session?.client[Symbol.asyncDispose]();
       await stock[Symbol.asyncDispose]();
     },
   };
-  return forward(stock as SshStore & DeltaStore, ours);
+}
+
+function reading(far: Far): Members {
+  const { stock } = far;
+  return {
+    async pathInfos(paths, asked) {
+      if (!far.session) return stock.pathInfos(paths, asked);
+      const { client, receiver } = far.session;
+      const wanted = [...paths];
+      const found = receiver?.pathInfos(wanted) ?? new Map();
+      const rest = wanted.filter((path) => !found.has(path));
+      const more = rest.length === 0 ? [] : await client.call(ops.query, { paths: rest });
+      for (const info of more) found.set(info.path, info);
+      return found;
+    },
+    expect: (infos) => (far.session ? far.session.receiver?.expect(infos) : stock.expect(infos)),
+    open: async (info, how) => (await far.session?.receiver?.open(info)) ?? stock.open(info, how),
+    async realisations(paths) {
+      if (!far.session) return stock.realisations(paths);
+      const realised = paths.filter(({ ca }) => ca).map(({ path }) => path);
+      return realised.length === 0 ? [] : [...(await far.session.client.call(ops.realisations, { paths: realised }))];
+    },
+  };
+}
+
+function writing(far: Far): Members {
+  const { stock } = far;
+  return {
+    check: (infos, how) => far.session?.sender?.check(infos, how ?? {}) ?? stock.check(infos, how),
+    add: (items, how) => far.session?.sender?.add(items, how ?? {}) ?? stock.add(items, how),
+    addSignatures: (path, narHash, signatures) =>
+      far.session
+        ? far.session.client.call(ops.addSignatures, { path, narHash, signatures })
+        : stock.addSignatures(path, narHash, signatures),
+  };
+}
+
+/** What only stores have that deltas go to or come from. */
+function deltas(far: Far): Members {
+  return {
+    distrust(infos) {
+      far.session?.receiver?.distrust(infos);
+      return infos;
+    },
+    deltaSize: async (infos) => (await (far.session?.sender ?? far.session?.receiver)?.deltaSize(infos)) ?? 0,
+    deltaReports: () => far.session?.sender?.reports ?? far.session?.receiver?.reports ?? new Map(),
+  };
 }
 
 /** A narrow on the host; undefined where there is none, and then the stock store goes on with the connection. */

@@ -5,11 +5,13 @@ import type { Level } from '../delta/codec/file.ts';
 import { BaseClosure } from '../delta/base-closure.ts';
 import type { PathReport } from '../delta/stream.ts';
 import { NarrowError } from '../errors.ts';
+import { formatRealisation } from '../format/realisation-json.ts';
 import type { PathInfo } from '../model/path-info.ts';
 import { TrustedKeys, parsePublicKey } from '../model/signature.ts';
 import type { SecretKey } from '../model/signature.ts';
 import type { StorePath } from '../model/store-path.ts';
 import { closureQuery } from '../store/closure-query.ts';
+import type { About } from '../store/bundle/body.ts';
 import { writeBundle } from '../store/bundle/write-bundle.ts';
 import type { Store } from '../store/store.ts';
 import { pathRefusal } from '../store/trust.ts';
@@ -72,8 +74,18 @@ export async function createBundle(request: CreateRequest): Promise<CreatedBundl
   stack.use(await source.hold(plan.needs.infos.map(({ path }) => path)));
   request.onPlan?.(plan);
   if (request.dryRun) return { ...plan, files: [], size: 0, reports: new Map() };
-  const { there, since = [], by } = request;
-  const about = {
+  const about = await aboutOf(request, plan);
+  const { tools: named } = request.there?.facts ?? {};
+  const tools = named && new Set(named);
+  return { ...plan, ...(await writeBundle({ ...request, ...plan, about, tools, resumable: true })) };
+}
+
+/** What is absent of it is left out. */
+async function aboutOf(request: CreateRequest, plan: BundlePlan): Promise<About> {
+  const { source, roots, there, since = [], by, signal } = request;
+  const realisations = await source.realisations([...plan.fresh.values()], { signal });
+  const elsewhere = substitutable(plan);
+  return {
     storeDir: source.storeDir,
     roots,
     made: Date.now(),
@@ -81,10 +93,9 @@ export async function createBundle(request: CreateRequest): Promise<CreatedBundl
     for: there?.facts.stores ?? [],
     since,
     withoutBase: plan.withoutBase.length,
-    substitutable: substitutable(plan),
+    ...(elsewhere.length > 0 && { substitutable: elsewhere }),
+    ...(realisations.length > 0 && { realisations: realisations.map(formatRealisation) }),
   };
-  const tools = there?.facts.tools && new Set(there.facts.tools);
-  return { ...plan, ...(await writeBundle({ ...request, ...plan, about, tools, resumable: true })) };
 }
 
 async function planFor(request: CreateRequest, closure: ReadonlyMap<StorePath, PathInfo>): Promise<BundlePlan> {

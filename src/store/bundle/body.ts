@@ -28,6 +28,8 @@ export interface About {
   readonly withoutBase: number;
   /** Needed paths that are to be fetched from caches, with all they refer to, where they are not there. */
   readonly substitutable?: readonly Substitutable[];
+  /** Realisations of paths that are brought, each as Nix writes it. */
+  readonly realisations?: readonly string[];
   /** The digest of the needs in hexadecimal, where these are not told: who reads it has to know them. */
   readonly base?: string | undefined;
 }
@@ -153,6 +155,7 @@ function parseAbout(bytes: Buffer, source: string): About {
     texts(about.for) &&
     texts(about.since) &&
     Number.isSafeInteger(about.withoutBase) &&
+    (about.realisations === undefined || texts(about.realisations)) &&
     (about.substitutable === undefined || areSubstitutable(about.substitutable)) &&
     (about.base === undefined || (typeof about.base === 'string' && /^[0-9a-f]{16}$/.test(about.base)));
   if (ok) return about as About;

@@ -101,9 +101,9 @@ export class BundleStore implements ListedStore {
     return { async [Symbol.asyncDispose]() {} };
   }
 
-  /** A bundle has none. */
-  async realisations(): Promise<Realisation[]> {
-    return [];
+  async realisations(paths: readonly PathInfo[]): Promise<Realisation[]> {
+    const wanted = new Set(paths.map(({ path }) => path));
+    return this.bundle.realisations.filter(({ outPath }) => wanted.has(outPath));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,9 @@
 
 import type { BaseClosure } from '../../delta/base-closure.ts';
 import { formatError } from '../../errors.ts';
+import { parseRealisation } from '../../format/realisation-json.ts';
 import type { PathInfo } from '../../model/path-info.ts';
+import type { Realisation } from '../../model/realisation.ts';
 import type { TrustedKeys } from '../../model/signature.ts';
 import type { StorePath } from '../../model/store-path.ts';
 import type { Store } from '../store.ts';
@@ -44,6 +46,8 @@ export class Bundle implements AsyncDisposable {
   readonly segments: readonly PlacedSegment[];
   readonly bases: Bases;
   readonly rebuilding: Rebuilding;
+  /** Of the paths that are brought. */
+  readonly realisations: readonly Realisation[];
   /** How many paths are in deltas. */
   readonly deltaCount: number;
   /** Those after them. */
@@ -65,6 +69,8 @@ export class Bundle implements AsyncDisposable {
     const { list } = this.rebuilding.fresh;
     this.segments = placeSegments(volumes, head.end, list.length);
     this.deltaCount = list.length;
+    const told = head.about.realisations ?? [];
+    this.realisations = told.map((text) => parseRealisation(text, undefined, { source: volumes.name }));
     this.infos = list.map((sent) => {
       const info = completeInfo(sent);
       if (info) return info;

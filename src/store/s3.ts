@@ -2,7 +2,7 @@
 
 import { NarrowError } from '../errors.ts';
 import { S3Bucket } from '../transport/s3-bucket.ts';
-import type { S3Settings } from '../transport/s3-bucket.ts';
+import type { S3Settings } from '../transport/s3-sdk.ts';
 import type { CacheStore } from './cache/cache-store.ts';
 import { listedCache } from './cache/listed-cache.ts';
 import { openCache } from './cache/opening.ts';

@@ -10,32 +10,19 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import type { S3ClientConfig, StorageClass } from '@aws-sdk/client-s3';
+import type { S3Client, StorageClass } from '@aws-sdk/client-s3';
 import type { ByteSource } from '../bytes/source.ts';
 import type { HttpAnswer } from './http-answer.ts';
 import { resumingBody } from './http-body.ts';
-import type { HttpSettings } from './http-settings.ts';
 import { parseRetryAfter, pause, retryDelay } from './retry.ts';
 import { isAbsent, isCredentialsFailure, isSlowDown, isTransientS3, s3Error, s3Failure } from './s3-errors.ts';
 import { S3Handler } from './s3-handler.ts';
 import type { SeenServer } from './s3-handler.ts';
 import { S3Pace } from './s3-pace.ts';
-
-export interface S3Settings {
-  readonly bucket: string;
-  readonly region: string;
-  /** With its scheme; undefined: that of AWS. */
-  readonly endpoint: string | undefined;
-  /** Of the shared files of AWS's tools. */
-  readonly profile: string | undefined;
-  /** The bucket's name in the path of a URL, not in the host's name. */
-  readonly pathStyle: boolean;
-  readonly storageClass: string | undefined;
-  readonly http: HttpSettings;
-}
+import { sdkClient } from './s3-sdk.ts';
+import type { S3Settings } from './s3-sdk.ts';
 
 export interface S3Object {
   readonly key: string;
@@ -71,7 +58,7 @@ export class S3Bucket implements AsyncDisposable {
     this.url = `s3://${settings.bucket}`;
     this.#handler = new S3Handler(settings.http);
     this.#pace = new S3Pace(settings.http.connections);
-    this.#client = slim(new S3Client(this.#config()));
+    this.#client = sdkClient(settings, this.#handler);
   }
 
   /** What the last answer said of the server. */
@@ -88,7 +75,7 @@ export class S3Bucket implements AsyncDisposable {
       if (!isCredentialsFailure(error) || this.#settings.profile !== undefined)
         throw s3Error('GET', this.url, error, 1);
       this.#client.destroy();
-      this.#client = slim(new S3Client({ ...this.#config(), ...anonymous }));
+      this.#client = sdkClient(this.#settings, this.#handler, 'unsigned');
       return false;
     }
   }
@@ -209,25 +196,6 @@ export class S3Bucket implements AsyncDisposable {
     await this.#handler[Symbol.asyncDispose]();
   }
 
-  #config(): S3ClientConfig {
-    const { region, endpoint, profile, pathStyle } = this.#settings;
-    return {
-      region,
-      ...(endpoint !== undefined && { endpoint }),
-      ...(profile !== undefined && { profile }),
-      forcePathStyle: pathStyle,
-      requestHandler: this.#handler,
-      // tries are counted here, where the pace is set
-      maxAttempts: 1,
-      // other stores than AWS's own choke on trailing checksums; the signature has a SHA-256 of the body
-      requestChecksumCalculation: 'WHEN_REQUIRED',
-      responseChecksumValidation: 'WHEN_REQUIRED',
-      expectContinueHeader: false,
-      // it would tell of its own affairs on the terminal
-      logger: { debug() {}, info() {}, warn() {}, error() {} },
-    };
-  }
-
   #at(key: string): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.#settings.bucket, Key: key };
   }
@@ -299,24 +267,6 @@ export class S3Bucket implements AsyncDisposable {
       }
     }
   }
-}
-
-/** Requests without a signature: for buckets that everybody may read. */
-const anonymous: S3ClientConfig = {
-  credentials: { accessKeyId: '', secretAccessKey: '' },
-  signer: { sign: (request) => Promise.resolve(request) },
-};
-
-/** Without what it says of itself and of its own tries: half of the bytes of a request. */
-function slim(client: S3Client): S3Client {
-  client.middlewareStack.remove('getUserAgentMiddleware');
-  client.middlewareStack.add((next) => (args) => next(args), {
-    name: 'retryMiddleware',
-    step: 'finalizeRequest',
-    priority: 'high',
-    override: true,
-  });
-  return client;
 }
 
 function headersOf({

@@ -19,9 +19,11 @@ export async function openHost(place: string, params: URLSearchParams, context: 
 /** The words that start narrow there; `?narrow=no` does without, and so does whoever names the program to be used. */
 function narrowThere(params: URLSearchParams): string[] | undefined {
   const named = params.get('narrow');
-  if (named === null)
-    return params.has('remote-program') || params.has('remote-store') ? undefined : ['narrow', 'stdio'];
-  return ['', 'no', 'false', '0'].includes(named) ? undefined : [...splitWords(named, 'narrow'), 'stdio'];
+  if (named === null && params.has('remote-program')) return undefined;
+  if (named !== null && ['', 'no', 'false', '0'].includes(named)) return undefined;
+  const remoteStore = params.get('remote-store') ?? '';
+  const store = remoteStore === '' ? [] : ['--store', remoteStore];
+  return [...splitWords(named ?? 'narrow', 'narrow'), 'stdio', ...store];
 }
 
 /** Throws `usage` for what is no level. */

@@ -62,6 +62,20 @@ test('the roots on one line do for a creator who knows them', async () => {
   await expectWhole(island, rebuilt);
 });
 
+test('inventories of several places are one', async () => {
+  const [basic, rebuilt, dir] = [await closure('basic'), await closure('rebuilt'), tempDir('merged')];
+  const [first, second, all] = ['first', 'second', 'all'].map((name) => join(dir, name)) as [string, string, string];
+  await narrow(['inventory', '--store', local(basic.root), '-o', first, basic.top]);
+  await narrow(['inventory', '--store', local(rebuilt.root), '-o', second, rebuilt.top]);
+  await narrow(['inventory', 'merge', '-o', all, first, second]);
+  const { paths, stores } = JSON.parse((await narrow(['inventory', 'show', '--json', all])).stdout) as {
+    paths: { path: string }[];
+    stores: string[];
+  };
+  assert.deepEqual(paths.map(({ path }) => path).sort(), [...new Set([...basic.paths, ...rebuilt.paths])].sort());
+  assert.equal(stores.length, 2);
+});
+
 test('a bundle is a store', async () => {
   const [basic, rebuilt] = [await closure('basic'), await closure('rebuilt')];
   const [work, dir] = [await workshopRoot(), tempDir('store')];

@@ -48,7 +48,8 @@ export function define(command: Command, context: Context): void {
     .description('Make one inventory of several: what any of them has, and what all of them trust.')
     .argument('<files...>', 'the inventories')
     .option('-o, --out <file>', 'the new inventory (default: standard output)')
-    .action((files: string[], options: { out?: string }) => runMerge(files, options, context));
+    // -o is also of the command above, which takes it first
+    .action((files: string[], _: unknown, merge: Command) => runMerge(files, merge.optsWithGlobals(), context));
 }
 
 const examples = `

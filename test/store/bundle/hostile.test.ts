@@ -148,3 +148,36 @@ test('an index that no narrow writes', async () => {
     { numRuns: 40 },
   );
 });
+
+test('a beginning that would have others asked, or says what is not so', async () => {
+  const file = join(tempDir('beginning'), 'a.bundle');
+  await using whole = await VolumeSet.open([await bundleFile()]);
+  const body = await collect(whole.range(0, whole.size));
+  const end = 4 + body.readUInt32LE(0);
+  const about = JSON.parse(body.toString('utf8', 4, end)) as Record<string, unknown>;
+  const withChange = async (change: Record<string, unknown>): Promise<unknown> => {
+    const text = Buffer.from(JSON.stringify({ ...about, ...change }));
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(text.length);
+    await using out = new VolumeWriter(file, { bundle: 'x' });
+    for (const part of [length, text, body.subarray(end)]) await out.write(part);
+    await out.finish(whole.segments);
+    return (await fate(file)).error;
+  };
+  assert.equal(await withChange({}), undefined);
+  const urls = [
+    'ssh://host',
+    'http://a/?trusted=1',
+    'https://me:secret@a',
+    'local?root=/',
+    'file:///a b',
+    'sftp://a/b',
+  ];
+  for (const url of urls)
+    assert.match(String(await withChange({ substitutable: [{ url, needs: [] }] })), /bad beginning of a bundle/, url);
+  const unneeded = { substitutable: [{ url: 'https://cache.example.org', needs: [1_000_000] }] };
+  assert.match(String(await withChange(unneeded)), /to be fetched that is not needed/);
+  assert.match(String(await withChange({ roots: ['../../etc/passwd'] })), /bad beginning of a bundle/);
+  assert.match(String(await withChange({ roots: [`${'a'.repeat(32)}-elsewhere`] })), /neither brought nor needed/);
+  assert.match(String(await withChange({ realisations: ['{"id":"sha256:0!out"}'] })), /realisation/);
+});

@@ -65,14 +65,14 @@ function disturb(path: string, { build, shuffled }: NoiseOptions, noise: Noise):
   if (shuffled) replace(list.file, reordered(readFileSync(list.file), build));
 }
 
+/** Never through links: they lead into the machine's own store. (Node's `recursive` listing follows them.) */
 function filesOf(path: string): string[] {
-  if (lstatSync(path).isFile()) return [path];
-  return lstatSync(path).isDirectory()
-    ? readdirSync(path, { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile())
-        .map((entry) => join(entry.parentPath, entry.name))
-        .sort()
-    : [];
+  const stats = lstatSync(path);
+  if (stats.isFile()) return [path];
+  if (!stats.isDirectory()) return [];
+  return readdirSync(path)
+    .sort()
+    .flatMap((name) => filesOf(join(path, name)));
 }
 
 function replace(file: string, bytes: Buffer): void {

@@ -22,7 +22,8 @@ export async function* addMissing(adding: Adding): AsyncGenerator<Outcome, void,
   const { source, destination, missing, items, add, onEvent } = adding;
   const failed = new Map<string, Outcome>();
   for await (const outcome of destination.add(await items(missing), add)) {
-    if (isDeltaSource(source) && outcome.status === 'failed') failed.set(outcome.path, outcome);
+    const unfit = outcome.status === 'failed' || outcome.status === 'refused';
+    if (isDeltaSource(source) && unfit) failed.set(outcome.path, outcome);
     else yield outcome;
   }
   const wrong = missing.filter(({ path }) => isSpoiled(failed.get(path)));

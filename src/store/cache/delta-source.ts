@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inOrder } from '../../closure/walk.ts';
 import { NarrowError, ioError, isNarrowError } from '../../errors.ts';
 import { spoolDirectory } from '../../fs/state-directory.ts';
 import { equalHash, formatHash } from '../../model/hash.ts';
@@ -44,7 +45,7 @@ export function withStaticDeltas(
     pathInfos: async (paths, asked) => (used ? used.pathInfos(paths, asked) : source.pathInfos(paths, asked)),
     open: (info, how) => (used ? used.open(info, how) : source.open(info, how)),
     tree: (info, how) => (used?.has(info) ? used.store.tree(info, how) : source.tree(info, how)),
-    inOrder: (infos) => used?.store.inOrder(infos) ?? [...infos],
+    inOrder: (infos) => used?.inOrder(infos) ?? [...infos],
     expect: (infos) => (used ? used.expect(infos) : source.expect?.(infos)),
     async hold(paths) {
       await used?.store.hold();
@@ -227,6 +228,13 @@ class UsedDelta implements AsyncDisposable {
   has({ path, narHash }: PathInfo): boolean {
     const info = this.store.bundle.infos[this.store.bundle.numbers.get(path) ?? -1];
     return info !== undefined && equalHash(info.narHash, narHash);
+  }
+
+  /** That of the delta, as far as it tells the truth of references. */
+  inOrder(infos: Iterable<PathInfo>): readonly PathInfo[] {
+    const ordered = this.store.inOrder(infos);
+    if (this.#doubtful.size === 0) return ordered;
+    return [...inOrder(new Map(ordered.map((info) => [info.path, info]))).values()];
   }
 
   expect(infos: readonly PathInfo[]): void {

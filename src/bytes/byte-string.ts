@@ -33,6 +33,12 @@ export function displayBytes(text: ByteString): string {
   );
 }
 
+/** The same in quotes, and cut: what a stranger sent may be megabytes. */
+export function quoteBytes(text: ByteString): string {
+  const shown = displayBytes(text.slice(0, 1000) as ByteString);
+  return `"${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}"`;
+}
+
 /** Orders two strings by code unit: for ByteStrings and ASCII (store paths) that is the order of their bytes. */
 export function compareBytes(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;

@@ -1,7 +1,7 @@
 // Trees described by digests, for a sender that lacks a base which the receiver has: equal files are then still not sent. Names
 // are written as what differs from the last one, numbers and names in columns of their own, and digests as they are.
 
-import { displayBytes } from '../bytes/byte-string.ts';
+import { quoteBytes } from '../bytes/byte-string.ts';
 import type { ByteString } from '../bytes/byte-string.ts';
 import { formatError } from '../errors.ts';
 import { nameFault } from '../format/nar/name.ts';
@@ -169,10 +169,10 @@ function checkPlace(
   if (end > limit || depth >= DEPTH_LIMIT || (directory === undefined) !== (at === 0))
     throw formatError('entries that make no tree', place, { got: `entry ${at} under ${depth} directories` });
   if (directory === undefined) {
-    if (name !== '') throw formatError('a root with a name', place, { got: displayBytes(name) });
+    if (name !== '') throw formatError('a root with a name', place, { got: quoteBytes(name) });
     return;
   }
   const fault = nameFault(name, directory.name);
-  if (fault !== undefined) throw formatError(fault.what, place, { expected: fault.expected, got: displayBytes(name) });
+  if (fault !== undefined) throw formatError(fault.what, place, { expected: fault.expected, got: quoteBytes(name) });
   directory.name = name;
 }

@@ -1,7 +1,7 @@
 // Writes a NAR from the events of a visitor, with every check of the format: what a hostile sender names or nests can be no
 // NAR, so nothing of it ever reaches a disk. Output gathers in a buffer that the caller takes when it is full.
 
-import { displayBytes } from '../bytes/byte-string.ts';
+import { quoteBytes } from '../bytes/byte-string.ts';
 import type { ByteString } from '../bytes/byte-string.ts';
 import { padding, putU64 } from '../bytes/u64.ts';
 import { formatError } from '../errors.ts';
@@ -98,7 +98,7 @@ export class NarWriter {
     if (depth === 0) return;
     if (depth >= tokens.DEPTH_LIMIT) throw this.#error('a tree nested too deeply', 'fewer than 64 levels', 'one more');
     const fault = nameFault(name, this.#lastNames[depth - 1]);
-    if (fault !== undefined) throw this.#error(fault.what, fault.expected, `"${displayBytes(name)}"`);
+    if (fault !== undefined) throw this.#error(fault.what, fault.expected, quoteBytes(name));
     this.#lastNames[depth - 1] = name;
     this.#raw(tokens.ENTRY_NAME);
     this.#string(name);

@@ -56,6 +56,8 @@ describe('a hostile delta', () => {
   it('can name nothing outside of its path', async () => {
     for (const name of ['..', '.', '', 'a/b', '/', 'x'.repeat(256)])
       assert.match(await failure(withEntry(name, emptyFile)), /bad name of a directory entry/);
+    // what a stranger calls an entry does not fill the screen
+    assert.ok((await failure(withEntry('x'.repeat(1_000_000), emptyFile))).length < 300);
     assert.match(
       await failure((tree) => {
         tree.partner(-1);

@@ -3,7 +3,7 @@
 import type { ByteString } from '../../bytes/byte-string.ts';
 import { formatDrv } from '../../format/drv.ts';
 import { DerivationHasher, derivationPath } from '../../format/drv-hash.ts';
-import { formatError } from '../../errors.ts';
+import { formatError, isNarrowError } from '../../errors.ts';
 import type { ContentAddress } from '../../model/content-address.ts';
 import { fixedOutputPath, outputPathName } from '../../model/derivation.ts';
 import type { Derivation, DerivationOutput, InputNode } from '../../model/derivation.ts';
@@ -136,8 +136,17 @@ export class DrvReader {
     if (algo === undefined) throw bad('an unknown kind of output');
     const bytes = Uint8Array.from(input.bytes(column.digest, hashSizes[algo]));
     const address = { method, hash: { algo, bytes } };
-    const path = fixedOutputPath(this.#storeDir, address, name, 'out');
+    const path = this.#fixedPath(address, name);
     return { address, outputs: new Map([['out', { kind: 'fixed', path, ca: address }]]) };
+  }
+
+  #fixedPath(address: ContentAddress, name: string): StorePath {
+    try {
+      return fixedOutputPath(this.#storeDir, address, name, 'out');
+    } catch (error) {
+      if (isNarrowError(error, 'refused')) throw bad(error.message);
+      throw error;
+    }
   }
 
   #readNumbers(input: ColumnReader, number: number, pathOf: (number: number) => StorePath): StorePath[] {

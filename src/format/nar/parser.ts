@@ -3,7 +3,7 @@
 // people is fifteen strings to the format, so a whole entry is matched at once where the chunk holds it (#entry) and string
 // by string (#token) at the ends of chunks and where something is wrong. The grammar is in tokens.ts.
 
-import { byteString, displayBytes } from '../../bytes/byte-string.ts';
+import { byteString, quoteBytes } from '../../bytes/byte-string.ts';
 import type { ByteString } from '../../bytes/byte-string.ts';
 import { U64_EXACT, checkPadding, padding, u64At, u64Text } from '../../bytes/u64.ts';
 import { formatError } from '../../errors.ts';
@@ -243,7 +243,7 @@ export class NarParser {
     if (end === MORE) return MORE;
     const word = byteString(bytes, at + 8, at + 8 + length);
     if (!Object.hasOwn(allowed, word)) {
-      throw this.#error('unexpected keyword in NAR', this.#base + at, this.#expected(), quoted(word));
+      throw this.#error('unexpected keyword in NAR', this.#base + at, this.#expected(), quoteBytes(word));
     }
     this.#become(allowed[word]!, at);
     return end;
@@ -298,7 +298,7 @@ export class NarParser {
     const name = byteString(bytes, at + 8, at + 8 + length);
     const last = this.#lastNames.at(-1)!;
     const fault = nameFault(name, last);
-    if (fault !== undefined) throw this.#error(fault.what, this.#base + at, fault.expected, quoted(name));
+    if (fault !== undefined) throw this.#error(fault.what, this.#base + at, fault.expected, quoteBytes(name));
     this.#lastNames[this.#lastNames.length - 1] = name;
     this.#name = name;
     this.#state = NODE_KEY;
@@ -311,7 +311,7 @@ export class NarParser {
     if (end === MORE) return MORE;
     const target = byteString(bytes, at + 8, at + 8 + length);
     if (length === 0 || target.includes('\0')) {
-      throw this.#error('bad symbolic link in NAR', this.#base + at, 'a target without NUL bytes', quoted(target));
+      throw this.#error('bad symbolic link in NAR', this.#base + at, 'a target without NUL bytes', quoteBytes(target));
     }
     this.#visitor.symlink(this.#name, target);
     this.#state = CLOSE;
@@ -363,7 +363,10 @@ export class NarParser {
   /** What could come next, for messages. */
   #expected(): string {
     const allowed = keywords[this.#state];
-    if (allowed !== undefined) return Object.keys(allowed).map(quoted).join(' or ');
+    if (allowed !== undefined)
+      return Object.keys(allowed)
+        .map((word) => quoteBytes(word as ByteString))
+        .join(' or ');
     switch (this.#state) {
       case NAME:
         return 'a name';
@@ -387,9 +390,4 @@ function same(view: DataView, at: number, expected: Int32Array): boolean {
   if (at + expected.length * 4 > view.byteLength) return false;
   for (let i = 0; i < expected.length; i++) if (view.getInt32(at + i * 4, true) !== expected[i]) return false;
   return true;
-}
-
-function quoted(text: string): string {
-  const shown = displayBytes(text as ByteString);
-  return `"${shown.length > 80 ? `${shown.slice(0, 80)}…` : shown}"`;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ByteString } from '../../../src/bytes/byte-string.ts';
 import { ColumnReader, ColumnWriter } from '../../../src/delta/columns.ts';
-import { drvColumns } from '../../../src/delta/derivations/layout.ts';
+import { algos, column, drvColumns, methods } from '../../../src/delta/derivations/layout.ts';
 import { DrvReader } from '../../../src/delta/derivations/reader.ts';
 import { DrvWriter } from '../../../src/delta/derivations/writer.ts';
 import { formatDrv } from '../../../src/format/drv.ts';
@@ -115,4 +115,14 @@ test('what would come out differently is not taken', async () => {
   // its input was not taken
   const user = await built('user', [marks]);
   assert.equal(await writer.take(user.path, formatDrv(user.drv, storeDir)), false);
+});
+
+test('a fixed output that Nix has no path for is refused as malformed', async () => {
+  const out = new ColumnWriter(drvColumns);
+  out.bytes(column.name, Buffer.from('a\0'));
+  // a text by SHA-1
+  out.varint(column.number, 1 + methods.indexOf('text') + methods.length * algos.indexOf('sha1'));
+  out.bytes(column.digest, new Uint8Array(20));
+  const read = new DrvReader(storeDir).read(new ColumnReader(out.take()), 0, () => source);
+  await assert.rejects(read, { code: 'format', message: /text is hashed by sha256 only/ });
 });

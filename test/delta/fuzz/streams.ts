@@ -141,7 +141,8 @@ function cut({ columns, fresh }: UnitParts, random: Random): readonly UnitParts[
 /** What the receiver was told before, or has, is not what the sender took it for. */
 function otherTargets(targets: readonly DeltaTarget[], random: Random): readonly DeltaTarget[] {
   const at = random.below(targets.length);
-  const target = targets[at]!;
+  const target = targets[at];
+  if (target === undefined) return targets;
   const damaged: SyncFileTree[] = [memoryTree(small), memoryTree(file('')), memoryTree(directory({}))];
   switch (random.below(5)) {
     case 0:

@@ -1,7 +1,20 @@
 // `make bench`, or `make bench BENCH='nar info'`: each file here answers one question, as ratios within one run.
 
 const names = process.argv.slice(2).filter((arg) => arg !== '');
-const all = ['nar', 'export', 'cache', 'gc', 'info', 'memory', 'ssh', 'delta', 'noise', 'updates', 'fuzz'];
+const all = [
+  'nar',
+  'export',
+  'cache',
+  'gc',
+  'info',
+  'memory',
+  'ssh',
+  'delta',
+  'static-deltas',
+  'noise',
+  'updates',
+  'fuzz',
+];
 const rounds = Number(process.env['ROUNDS'] ?? 3);
 const narrow = new URL('../narrow', import.meta.url).pathname;
 

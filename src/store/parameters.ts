@@ -13,6 +13,7 @@ const cache = [
   'secret-keys',
   'write-nar-listing',
   'index-debug-info',
+  'layout',
 ];
 const bucket = [
   'region',

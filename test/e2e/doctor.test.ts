@@ -128,9 +128,9 @@ test('paths that Nix still takes for there, though they were collected', async (
     );
     const store = tempDir('client');
     const stale = await realise(label, store);
-    assert.match(stale.stderr, /404/, 'Nix asks for a NAR that is gone');
+    assert.match(stale.stderr, /404|does not exist in binary cache/, 'Nix asks for a NAR that is gone');
     const cured = await realise(label, store, '--option', 'narinfo-cache-positive-ttl', '0');
-    assert.doesNotMatch(cured.stderr, /404/);
+    assert.doesNotMatch(cured.stderr, /404|does not exist in binary cache/);
     rmSync(cure![1]!);
     assert.equal((await narrow(['doctor'], { mayFail: true, env: { ...env, NIX_CONFIG: conf } })).status, 0);
   }
@@ -189,7 +189,7 @@ test('over ssh: both protocols, an untrusted user, a host without Nix, a shell t
   assert.match(serve!.version!, /^serve protocol 2\.[67]$/);
   assert.match(worker!.version!, /worker protocol 1\.3\d$/);
   assert.equal(worker!.trust, 'trusted');
-  assert.ok(serve!.findings.some((f) => f.level === 'untold' && f.subject === 'space'));
+  assert.ok(serve!.free! > 0 && worker!.free! > 0);
   const [untrusted, [bob]] = await doctor('ssh-ng://bob@pi');
   assert.equal(untrusted, 3);
   assert.equal(bob!.trust, 'untrusted');

@@ -103,6 +103,7 @@ test('push, and what is said of a cache', async () => {
       bytes: 'number',
       bytesRead: 'number',
       seconds: 'number',
+      deltas: [],
       name: 'string',
       generation: 'number',
     },

@@ -121,10 +121,12 @@ test('push, and what is said of a cache', async () => {
     ],
     pins: [record],
     damaged: [],
+    deltas: [],
   });
   assert.deepEqual(await shape(0, 'cache', 'info', kept), {
     url: 'string',
     storeDir: 'string',
+    deltasOnly: 'boolean',
     priority: 'number',
     paths: 'number',
     size: 'number',
@@ -141,6 +143,7 @@ test('push, and what is said of a cache', async () => {
   assert.deepEqual(await shape(0, 'cache', 'stats', kept), {
     ...sizes,
     shared: 'number',
+    deltaSize: 'number',
     packages: [{ name: 'string', versions: 'number', ...sizes }],
     months: [{ month: 'string', paths: 'number', fileSize: 'number' }],
   });

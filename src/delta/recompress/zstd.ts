@@ -17,8 +17,10 @@ const magic = [0x28, 0xb5, 0x2f, 0xfd] as const;
 /** Of the contents this much is tried with each guess; two blocks, of which the first is looked at. */
 const trialSize = 256 * 1024;
 
-/** Levels above 19 take a gigabyte for contents of more than this. */
+/** Levels above 19 take a gigabyte for contents of more than this, or of a size that zstd is not told at the start. */
 const ultraLimit = 8 * 1024 * 1024;
+
+const highestLevel = (sized: boolean, size: number): number => (sized && size <= ultraLimit ? 22 : 19);
 
 /** Whole packings that may be tried for one file. */
 const maxPackings = 6;
@@ -72,7 +74,7 @@ function readHeader(frame: Buffer): Header | undefined {
 
 function guesses({ checksum, sized, windowLog }: Header, size: number): ZstdParameters[] {
   const fits = (level: number, long: number): boolean =>
-    (level <= 19 || size <= ultraLimit) && (windowLog === undefined || windowLog === (long || windows[level - 1]));
+    level <= highestLevel(sized, size) && (windowLog === undefined || windowLog === (long || windows[level - 1]));
   const ways = size <= oneJob ? [true] : [true, false];
   const all = [0, longWindow].flatMap((long) =>
     levels
@@ -123,7 +125,7 @@ function pack(recipe: Uint8Array, contents: Uint8Array, size: number): Uint8Arra
   const [level, flags, long] = [recipe[3]! - 128, recipe[4]!, recipe[5]!];
   // what a stranger may ask for is what we would guess: it is known to fit into memory
   const possible =
-    level >= 1 && level <= (contents.length <= ultraLimit ? 22 : 19) && (long === 0 || long === longWindow);
+    level >= 1 && level <= highestLevel((flags & 2) > 0, contents.length) && (long === 0 || long === longWindow);
   if (!possible || flags > 7) return undefined;
   const engine = zstdEngines().find((each) => each.version === version);
   if (!engine) {

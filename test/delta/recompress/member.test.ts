@@ -175,6 +175,18 @@ test('a recipe makes as many bytes as the file has, or is refused', () => {
   }
 });
 
+test('no recipe makes zstd take tables for more than the contents', () => {
+  const contents = samples.get('text')!;
+  const level = 4;
+  // from a pipe: the size comes too late for the tables to be smaller
+  const ultra = openMember(packed('zstd', ['-q', '-c', '--ultra', '-22'], contents));
+  assert.ok(ultra === undefined || ultra.recipe[level]! <= 128 + 19);
+  const piped = packed('zstd', ['-q', '-c', '-19'], contents);
+  const { recipe } = openMember(piped)!;
+  assert.equal(recipe[level], 128 + 19);
+  assert.throws(() => packMember(recipe.with(level, 128 + 22), contents, piped.length), { code: 'format' });
+});
+
 test('property: any recipe packs or is refused', () => {
   const contents = samples.get('a line')!;
   const recipe = fc

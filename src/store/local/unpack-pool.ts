@@ -114,6 +114,7 @@ class UnpackThread {
     let encodedSize = 0;
     try {
       const { encoding, bytes, local } = await item.open({ encodings: decodableEncodings, signal });
+      signal?.throwIfAborted();
       this.#tell({ type: 'begin', job: id, info: item.info, encoding, local, realDir, optimise });
       began = true;
       if (local) return await this.#watched(id, promise, signal);

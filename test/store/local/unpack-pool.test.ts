@@ -150,7 +150,10 @@ test('a file that is cut, gone, or not wanted any more', async () => {
   const realDir = tempDir('pool');
   await using pool = await startedPool(realDir);
   const file = join(realDir, 'file');
-  const item = await inFile(await itemOf(1, randomBytes(8_000_000), 'zstd'), file);
+  // so much that the thread is not done before it hears that it shall stop
+  const item = await inFile(await itemOf(1, randomBytes(48_000_000), 'zstd'), file);
+  const early = AbortSignal.abort(new Error('too early'));
+  await assert.rejects(pool.unpack(item, { realDir, optimise: false, signal: early }), /too early/);
   const abort = new AbortController();
   const stop = { signal: abort.signal, onBytes: () => abort.abort(new Error('enough')) };
   await assert.rejects(pool.unpack(item, { realDir, optimise: false, ...stop }), /enough/);

@@ -114,6 +114,8 @@ export class HttpClient implements AsyncDisposable {
         ...(body && { 'content-length': String(body.length) }),
       },
       ...(body && { body: asyncOf(body.open()) as unknown as Buffer }),
+      // undici else closes the connection behind each HEAD, for the sake of servers that answer it with a body
+      reset: false,
       signal: signal ?? null,
     });
     return { status: statusCode, headers: answered, body: bytes };

@@ -360,6 +360,26 @@ async function certificates(): Promise<{ ca: string; key: Buffer; cert: Buffer }
   return { ca: read('ca.pem').toString(), key: read('key.pem'), cert: read('cert.pem') };
 }
 
+test('HEAD keeps its connection, and is sent again where the server has dropped that', async () => {
+  const sockets: Socket[] = [];
+  await using server = await serve((request, response) => {
+    // the third comes over a connection that the server is tired of
+    if (sockets.push(request.socket) === 3) request.socket.resetAndDestroy();
+    else response.setHeader('content-length', 12).end();
+  });
+  await using http = client({ connections: 1 });
+  const head = async (): Promise<string | undefined> => {
+    const { headers, body: none } = await http.send(server.url, { method: 'HEAD' });
+    await none.dump();
+    return headers['content-length'];
+  };
+  const lengths: (string | undefined)[] = [];
+  for (let i = 0; i < 4; i++) lengths.push(await head());
+  assert.deepEqual(lengths, ['12', '12', '12', '12']);
+  const numbers = sockets.map((socket) => sockets.indexOf(socket));
+  assert.deepEqual(numbers, [0, 0, 0, 3, 3], 'the third was sent twice');
+});
+
 test('proxies, and TLS with a certificate authority of our own, also through one', async () => {
   await using proxy = await startProxy();
   const { ca, ...tls } = await certificates();

@@ -13,7 +13,18 @@ export type ModuleGroup = 'files' | 'network' | 'processes' | 'database' | 'nati
 
 export const moduleGroups: Readonly<Record<ModuleGroup, readonly string[]>> = {
   files: ['node:fs', 'node:fs/promises'],
-  network: ['node:net', 'node:tls', 'node:http', 'node:https', 'node:http2', 'node:dgram', 'node:dns', 'undici'],
+  network: [
+    'node:net',
+    'node:tls',
+    'node:http',
+    'node:https',
+    'node:http2',
+    'node:dgram',
+    'node:dns',
+    'undici',
+    '@aws-sdk',
+    '@smithy',
+  ],
   processes: ['node:child_process', 'node:cluster'],
   database: ['node:sqlite'],
   native: ['koffi'],

@@ -58,7 +58,10 @@ function rootFault(file: string, to: string | undefined): string | undefined {
 }
 
 function isDenied(layer: Layer, specifier: string): boolean {
-  return modulesDenied(layer).some((name) => [name, name.replace('node:', '')].includes(specifier));
+  const named = specifier.replace(/^(node:)?/, 'node:');
+  return modulesDenied(layer).some((name) =>
+    [specifier, named].some((one) => one === name || one.startsWith(`${name}/`)),
+  );
 }
 
 /** A mermaid graph of the folders: files and lines in the boxes, imports on the arrows. */

@@ -20,6 +20,7 @@ import { NarrowError } from '../../errors.ts';
 import { parseCount } from '../amounts.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
+import { buildInstallables } from '../flake-installable.ts';
 import { resolveNames } from '../name-roots.ts';
 import { pathArguments, repeat, resolvePaths } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
@@ -82,11 +83,13 @@ function withoutValue(command: Command, option: string, value: string): void {
 }
 
 const examples = `
+Where Nix is, PATHS may be installables of flakes: it builds them first, for a dry run, too.
 Paths that a trusted key signed which is not one of this machine's own came from a
 cache, and are not looked at for secrets. Exit status 3: a dry run found some.
 
 Examples:
   narrow push /srv/cache --key home.sec --name fnord ./result
+  narrow push /srv/cache --key home.sec --name pi1 .#nixosConfigurations.pi1.config.system.build.toplevel
   narrow push /srv/cache --key home.sec --name fnord --deltas=2 ./result
   narrow push 'sftp://cache.home/srv/cache?layout=deltas' --key home.sec --name fnord ./result
   narrow push 'file:///srv/cache?compression=zstd' --key home.sec --skip-upstream https://cache.nixos.org ./result`;
@@ -103,6 +106,7 @@ async function runPush(
   if (bases !== undefined && name === undefined)
     throw new NarrowError('usage', '--deltas are from generations of a name: give --name, too');
   const open = openContext(context, { trustedPublicKey: options.trustedPublicKey ?? [] });
+  const wanted = await buildInstallables(given, options.from, context.signal);
   const progress = startProgress(context);
   await using stack = new AsyncDisposableStack();
   stack.defer(() => progress.stop());
@@ -113,7 +117,7 @@ async function runPush(
   const upstreams: Store[] = [];
   for (const url of options.skipUpstream ?? []) upstreams.push(stack.use(await openStore(cacheUrl(url), open)));
   const names = { from: [options.from], checkSigs: true, dryRun, say: context.say };
-  const roots = await resolvePaths(source, await resolveNames(given, names, open), options.stdin);
+  const roots = await resolvePaths(source, await resolveNames(wanted, names, open), options.stdin);
   const secrets = await secretRules(source, cache, options, open.settings.list('secret-key-files') ?? []);
   const started = performance.now();
   let bytesRead = 0;

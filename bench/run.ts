@@ -13,6 +13,7 @@ const all = [
   'static-deltas',
   'noise',
   'updates',
+  'bundle',
   'fuzz',
 ];
 const rounds = Number(process.env['ROUNDS'] ?? 3);

@@ -20,6 +20,7 @@ import { addPush } from './roots.ts';
 import type { SecretPattern } from './secrets/patterns.ts';
 import { scanPath } from './secrets/scan.ts';
 import type { FoundSecret } from './secrets/scan.ts';
+import { OwnSignatures } from './own-signatures.ts';
 import { noteUpstreams, signedUpstream } from './upstream.ts';
 
 export interface PushRequest {
@@ -60,13 +61,14 @@ export interface PushResult extends CopyResult {
 export async function push(request: PushRequest): Promise<PushResult> {
   const { source, cache, roots, upstreams, trustedKeys, dryRun, onEvent, signal } = request;
   const isRoot = new Set(roots);
+  const own = new OwnSignatures(cache.params.secretKeys, cache.files.concurrency);
   const deltas = await planDeltas(request);
   let secrets: FoundSecret[] = [];
   let generation: Generation | undefined;
   let differs = false;
   const result = await copyClosure({
-    source,
-    destination: (await deltas?.destination()) ?? cache,
+    source: own.source(source),
+    destination: own.destination((await deltas?.destination()) ?? cache),
     roots,
     dryRun: dryRun ?? false,
     elsewhere: async (missing) => {
@@ -77,10 +79,12 @@ export async function push(request: PushRequest): Promise<PushResult> {
     },
     approve: async (plan) => {
       differs = plan.differs.length > 0;
-      secrets = await findSecrets(request, plan.missing);
+      const missing = plan.missing.map((info) => own.given(info));
+      secrets = await findSecrets(request, missing);
       if (secrets.length > 0 && !dryRun) throw secretsError(source.storeDir, secrets);
     },
     finish: async () => {
+      await own.added();
       if (deltas?.plan.alone === false) await layBeside(request, deltas, differs);
       generation = await note(request);
     },

@@ -14,8 +14,9 @@ import { readUpstreams } from '../../src/cache/upstream.ts';
 import { isNarrowError } from '../../src/errors.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import { TrustedKeys, formatSecretKey, generateKey, signPathInfo } from '../../src/model/signature.ts';
+import { hashPart } from '../../src/model/store-path.ts';
 import type { StorePath } from '../../src/model/store-path.ts';
-import { file, sample } from '../contract/sample.ts';
+import { file, itemOf, later, sample } from '../contract/sample.ts';
 import type { Sample } from '../contract/sample.ts';
 import { tempDir } from '../lab/temp.ts';
 import { cacheIn, has, storeOf } from './small-caches.ts';
@@ -64,6 +65,35 @@ test('generations are numbered, signed, and written when all is there', async ()
   assert.deepEqual(first.paths, [app.info.path]);
   await assert.rejects(resolveName(cache, 'name:other', { trustedKeys: trusted, memory }), is('missing'));
   await assert.rejects(resolveName(cache, 'name:../x', { trustedKeys: trusted, memory }), is('usage'));
+});
+
+test('what is there without the signature of a key gets it, once', async () => {
+  const dir = fresh();
+  const signatures = (one: Sample): string[] =>
+    [...readFileSync(join(dir, `${hashPart(one.info.path)}.narinfo`), 'utf8').matchAll(/^Sig: (.*)$/gm)].map(
+      ([, text]) => text!,
+    );
+  const unsigned = { search: 'compression=none' };
+  await pushed(dir, [lib, app], [app.info.path], unsigned);
+  assert.deepEqual([signatures(lib), signatures(app)], [[], []]);
+  const planned = await pushed(dir, [lib, app], [app.info.path], { dryRun: true });
+  assert.deepEqual([planned.plan.toSign.length, signatures(lib)], [2, []]);
+  const signed = await pushed(dir, [lib, app, next], [next.info.path], { name: 'n' });
+  assert.deepEqual(
+    signed.plan.toSign.map(({ info }) => info.path),
+    [lib.info.path],
+    'app is not part of this push',
+  );
+  assert.deepEqual([signatures(lib), signatures(app)], [signPathInfo('/nix/store', lib.info, [key]).signatures, []]);
+  assert.deepEqual((await pushed(dir, [lib, next], [next.info.path])).plan.toSign, []);
+  const more = generateKey('home-2');
+  writeFileSync(`${keyFile}-2`, formatSecretKey(more));
+  await pushed(dir, [lib, app], [app.info.path], { search: `${signing}-2` });
+  assert.deepEqual(signatures(lib), signPathInfo('/nix/store', lib.info, [key, more]).signatures);
+  const other = await sample('lib-1', file('other bytes'));
+  const before = signatures(lib);
+  await pushed(dir, [other], [other.info.path]);
+  assert.deepEqual(signatures(lib), before, 'other contents are not signed');
 });
 
 test('two who push at once get two numbers, and the newest is found whoever wrote last', async () => {
@@ -141,5 +171,11 @@ test('a secret stops a push before anything is written, unless it is allowed or 
   const signed = { ...secret, info: signPathInfo('/nix/store', secret.info, [key]) };
   await pushed(fresh(), [signed], one, { trustedKeys: trusted, secrets: { ...rules, allowed: new Set() } });
   const own = { ...rules, ownKeys: new Set(['home-1']), allowed: new Set<string>() };
+  {
+    await using from = await cacheIn(fresh());
+    for await (const outcome of from.add(later([itemOf(secret)]))) assert.equal(outcome.status, 'added');
+    const unsigned = pushed(fresh(), [secret], one, { source: from, trustedKeys: trusted, secrets: own });
+    await assert.rejects(unsigned, is('refused'), 'that this push signs it vouches for nothing');
+  }
   await assert.rejects(pushed(fresh(), [signed], one, { trustedKeys: trusted, secrets: own }), is('refused'));
 });

@@ -30,6 +30,8 @@ export class BundleStore implements ListedStore {
   #expected: ReadonlySet<number> = new Set();
   readonly #opened = new Set<number>();
   readonly #readings = new Map<PlacedSegment, Promise<Reading>>();
+  /** Paths that are being taken out of readings; each settles when that is over. */
+  readonly #taking = new Set<Promise<void>>();
   readonly #stack = new AsyncDisposableStack();
 
   /** The bundle is closed with the store. */
@@ -127,20 +129,36 @@ export class BundleStore implements ListedStore {
   }
 
   async *#shared(number: number): AsyncGenerator<Uint8Array, void, undefined> {
-    const segment = this.#segmentOf(number);
-    const wanted = this.#numbersIn(segment).filter((one) => this.#expected.has(one));
-    let reading = this.#readings.get(segment);
-    if (!reading) {
-      reading = this.#read(segment, new Set(wanted)).then((decoded) => ({ decoded, left: wanted.length }));
-      this.#readings.set(segment, reading);
-    }
-    const { decoded } = await reading;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const reading = this.#readingOf(this.#segmentOf(number));
+    this.#taking.add(promise);
     try {
+      const { decoded } = await reading;
       yield* decoded.take(number);
     } finally {
-      // its window and its temporary files are large
-      if (--(await reading).left === 0) await decoded[Symbol.asyncDispose]();
+      await this.#leave(reading);
+      this.#taking.delete(promise);
+      resolve();
     }
+  }
+
+  #readingOf(segment: PlacedSegment): Promise<Reading> {
+    let reading = this.#readings.get(segment);
+    if (!reading) this.#readings.set(segment, (reading = this.#begin(segment)));
+    return reading;
+  }
+
+  /** Windows are large: one that is about to be given up is waited for. */
+  async #begin(segment: PlacedSegment): Promise<Reading> {
+    await Promise.all(this.#taking);
+    const wanted = this.#numbersIn(segment).filter((one) => this.#expected.has(one));
+    return { decoded: await this.#read(segment, new Set(wanted)), left: wanted.length };
+  }
+
+  /** Its window and its temporary files go with the last path. */
+  async #leave(reading: Promise<Reading>): Promise<void> {
+    const one = await reading.catch(() => undefined);
+    if (one && --one.left === 0) await one.decoded[Symbol.asyncDispose]();
   }
 
   async *#alone(number: number): AsyncGenerator<Uint8Array, void, undefined> {

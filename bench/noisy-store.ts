@@ -65,12 +65,13 @@ function disturb(path: string, { build, shuffled }: NoiseOptions, noise: Noise):
   if (shuffled) replace(list.file, reordered(readFileSync(list.file), build));
 }
 
-/** Never through links: they lead into the machine's own store. (Node's `recursive` listing follows them.) */
+/** Never through links: they lead into the machine's own store. (Node's `recursive` listing follows them.) Names that are no UTF-8 are left out. */
 function filesOf(path: string): string[] {
   const stats = lstatSync(path);
   if (stats.isFile()) return [path];
   if (!stats.isDirectory()) return [];
   return readdirSync(path)
+    .filter((name) => !name.includes('\ufffd'))
     .sort()
     .flatMap((name) => filesOf(join(path, name)));
 }

@@ -23,16 +23,40 @@ export async function answeringRoots(source: Store, { paths }: BundleRequest): P
   return [...new Set(roots)];
 }
 
+export interface CopiedVolumes {
+  readonly numbers: readonly number[];
+  /** None after a dry run. */
+  readonly files: readonly string[];
+}
+
 /**
- * Copies the volumes that are asked for out of `files`, the bundle as it is kept here, to `out` and its number. Throws `missing`
+ * Copies the volumes that are asked for out of `sent`, the bundle as it is kept here, to `out` and its number. Throws `missing`
  * when that is another bundle or lacks them, `integrity` when it is damaged here, too.
  */
-export async function copyVolumes(request: BundleRequest, files: readonly string[], out: string): Promise<string[]> {
-  await using volumes = await VolumeSet.open(files);
+export async function copyVolumes(
+  request: BundleRequest,
+  sent: readonly string[],
+  { out, dryRun = false }: { readonly out: string; readonly dryRun?: boolean },
+): Promise<CopiedVolumes> {
+  await using volumes = await VolumeSet.open(sent);
+  const numbers = numbersAsked(request, volumes, sent[0]!);
+  for await (const damage of volumes.damages()) if (numbers.includes(damage.volume)) throw damageError(damage);
+  const files: string[] = [];
+  for (const number of dryRun ? [] : numbers) {
+    const name = volumes.volumes.length === 1 && request.paths.length === 0 ? out : volumeName(out, number);
+    await using file = await AtomicFile.create(name);
+    for await (const chunk of volumes.fileBytes(number)) await file.write(chunk);
+    await file.commit(name);
+    files.push(name);
+  }
+  return { numbers, files };
+}
+
+function numbersAsked(request: BundleRequest, volumes: VolumeSet, sent: string): number[] {
   if (request.bundle !== undefined && request.bundle !== volumes.id)
     throw new NarrowError(
       'missing',
-      `volumes of the bundle ${request.bundle} are asked for, ${files[0]} is ${volumes.id}`,
+      `volumes of the bundle ${request.bundle} are asked for, ${sent} is ${volumes.id}`,
       {
         hint: 'name the files of the bundle that was sent',
       },
@@ -42,16 +66,6 @@ export async function copyVolumes(request: BundleRequest, files: readonly string
   const more = Array.from({ length: Math.max(last - after, 0) }, (_, i) => after + i + 1);
   const numbers = [...new Set([...request.volumes, ...more])];
   const absent = numbers.filter((number) => number > last);
-  if (absent.length > 0)
-    throw new NarrowError('missing', `the bundle of ${files[0]} has no volumes ${absent.join(', ')}: it has ${last}`);
-  for await (const damage of volumes.damages()) if (numbers.includes(damage.volume)) throw damageError(damage);
-  const made: string[] = [];
-  for (const number of numbers) {
-    const name = last === 1 && request.paths.length === 0 ? out : volumeName(out, number);
-    await using file = await AtomicFile.create(name);
-    for await (const chunk of volumes.fileBytes(number)) await file.write(chunk);
-    await file.commit(name);
-    made.push(name);
-  }
-  return made;
+  if (absent.length === 0) return numbers;
+  throw new NarrowError('missing', `the bundle of ${sent} has no volumes ${absent.join(', ')}: it has ${last}`);
 }

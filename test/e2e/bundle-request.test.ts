@@ -16,6 +16,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { formatRequest } from '../../src/bundle/request.ts';
+import { defaultStoreDir, parseStorePath } from '../../src/model/store-path.ts';
 import { closure, copyOfStore } from '../lab/closures.ts';
 import { freshStore, nix } from '../lab/nix.ts';
 import { run } from '../lab/run.ts';
@@ -128,4 +130,25 @@ test('what is there with other contents cannot be brought: what is made from it 
   await apply(island, answer, file);
   assert.equal(await nix('current').complaints(island), undefined);
   assert.equal((await nix('2.8').store(island, '-qR', rebuilt.top)).split('\n').length, rebuilt.paths.length);
+});
+
+test('an answer is one JSON object, whatever is asked for', async () => {
+  const [basic, dir] = [await closure('basic'), tempDir('json')];
+  const [kept, request, answer] = [join(dir, 'a.bundle'), join(dir, 'request'), join(dir, 'answer')];
+  await create(basic.root, '-o', kept, '--volume-size', '600k', basic.top);
+  const { stdout } = await narrow(['bundle', 'show', '--json', kept]);
+  const { bundle } = JSON.parse(stdout) as { bundle: string };
+  const path = parseStorePath(defaultStoreDir, basic.named['libc']!);
+  const needed = { path, narHash: '0'.repeat(16), differs: false, baseOf: [] };
+  const answered = async (volumes: number[], paths: (typeof needed)[], ...more: string[]): Promise<unknown[]> => {
+    writeFileSync(request, await formatRequest({ bundle, volumes, after: undefined, paths, there: undefined }));
+    const made = await create(basic.root, '-o', answer, '--json', '--request', request, ...more, kept);
+    const told = JSON.parse(made.stdout) as { files: string[]; volumes: number[]; paths?: { path: string }[] };
+    return [told.files, told.volumes, told.paths?.map((one) => one.path)];
+  };
+  const paths = [basic.named['libc']!];
+  assert.deepEqual(await answered([2], [needed], '--dry-run'), [[], [2], paths]);
+  assert.deepEqual(await answered([2], [needed]), [[answer, `${answer}.002`], [2], paths]);
+  assert.deepEqual(await answered([2, 1], []), [[`${answer}.002`, `${answer}.001`], [2, 1], undefined]);
+  assert.deepEqual(await answered([], []), [[], [], undefined]);
 });

@@ -3,55 +3,72 @@
 
 /** Other in each process, so that nobody can choose targets that all fall on one place. */
 const salt = Math.floor(Math.random() * 2 ** 32);
-/** Bits of the hash that the filter knows: with a bit each it fits into the processor's nearest cache. */
-const filterBits = 18;
+const firstSlots = 1024;
+/** Bits of the hash that the filter knows at first: with a bit each it fits into the processor's nearest cache. */
+const firstFilterBits = 18;
+/** Bits of the filter for each slot at least: one answer in this many that there may be a key is wrong. */
+const filterBitsASlot = 8;
 
 /** From numbers to numbers. */
 export class Learned {
-  #keys: Float64Array = new Float64Array(1024).fill(NaN);
-  #values: Float64Array = new Float64Array(1024);
+  /** Of each slot its key (NaN: empty) and value, side by side. */
+  #slots: Float64Array = new Float64Array(2 * firstSlots).fill(NaN);
   #size = 0;
   /** Whether there may be a key with a hash: mostly there is none, and a small table says so quickest. */
-  readonly #filter: Int32Array = new Int32Array(1 << (filterBits - 5));
+  #filter: Int32Array = new Int32Array(1 << (firstFilterBits - 5));
+  /** What is left of a hash, shifted by this, is the number of a bit in the filter. */
+  #filterShift = 32 - firstFilterBits;
 
   /** The value of a key; NaN for none. */
   get(key: number): number {
     const hash = hashOf(key);
-    if ((this.#filter[hash >>> (37 - filterBits)]! & (1 << (hash >>> (32 - filterBits)))) === 0) return NaN;
+    const bit = hash >>> this.#filterShift;
+    if ((this.#filter[bit >>> 5]! & (1 << (bit & 31))) === 0) return NaN;
     const slot = this.#slotOf(key, hash);
-    return this.#keys[slot] === key ? this.#values[slot]! : NaN;
+    return this.#slots[slot + 1]!;
   }
 
   set(key: number, value: number): void {
     const hash = hashOf(key);
-    this.#filter[hash >>> (37 - filterBits)]! |= 1 << (hash >>> (32 - filterBits));
     const slot = this.#slotOf(key, hash);
-    if (this.#keys[slot] !== key) {
-      this.#keys[slot] = key;
-      this.#size++;
-    }
-    this.#values[slot] = value;
-    if (this.#size * 2 > this.#keys.length) this.#grow();
+    const slots = this.#slots;
+    const isNew = slots[slot] !== key;
+    slots[slot] = key;
+    slots[slot + 1] = value;
+    this.#note(hash);
+    if (isNew && ++this.#size * 4 > slots.length) this.#grow();
   }
 
+  #note(hash: number): void {
+    const bit = hash >>> this.#filterShift;
+    this.#filter[bit >>> 5]! |= 1 << (bit & 31);
+  }
+
+  /** Where a key is, or would be; the value of an empty slot is NaN. */
   #slotOf(key: number, hash: number): number {
-    const mask = this.#keys.length - 1;
-    let slot = (hash >>> 3) & mask;
-    while (this.#keys[slot] !== key && this.#keys[slot] === this.#keys[slot]) slot = (slot + 1) & mask;
+    const slots = this.#slots;
+    const mask = slots.length - 2;
+    let slot = (hash >>> 2) & mask;
+    while (slots[slot] !== key && slots[slot] === slots[slot]) slot = (slot + 2) & mask;
     return slot;
   }
 
   #grow(): void {
-    const keys = this.#keys;
-    const values = this.#values;
-    this.#keys = new Float64Array(keys.length * 4).fill(NaN);
-    this.#values = new Float64Array(keys.length * 4);
-    for (let i = 0; i < keys.length; i++) {
-      const key = keys[i]!;
+    const old = this.#slots;
+    this.#slots = new Float64Array(old.length * 4).fill(NaN);
+    const bits = (this.#slots.length / 2) * filterBitsASlot;
+    if (bits > this.#filter.length * 32) {
+      this.#filter = new Int32Array(bits / 32);
+      this.#filterShift = Math.clz32(bits) + 1;
+    }
+    for (let i = 0; i < old.length; i += 2) {
+      const key = old[i]!;
       if (key !== key) continue;
-      const slot = this.#slotOf(key, hashOf(key));
-      this.#keys[slot] = key;
-      this.#values[slot] = values[i]!;
+      const hash = hashOf(key);
+      const slot = this.#slotOf(key, hash);
+      this.#slots[slot] = key;
+      this.#slots[slot + 1] = old[i + 1]!;
+      this.#note(hash);
     }
   }
 }

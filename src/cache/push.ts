@@ -7,7 +7,7 @@ import type { TrustedKeys } from '../model/signature.ts';
 import type { StorePath } from '../model/store-path.ts';
 import { printStorePath } from '../model/store-path.ts';
 import type { CacheStore } from '../store/cache/cache-store.ts';
-import type { Store } from '../store/store.ts';
+import type { Store, WritableStore } from '../store/store.ts';
 import { copyClosure } from '../transfer/copy.ts';
 import type { CopyResult } from '../transfer/copy.ts';
 import type { OnEvent } from '../transfer/events.ts';
@@ -26,6 +26,8 @@ import { noteUpstreams, signedUpstream } from './upstream.ts';
 export interface PushRequest {
   readonly source: Store;
   readonly cache: CacheStore;
+  /** Another way for paths into the same cache; see far-cache.ts. */
+  readonly way?: WritableStore | undefined;
   readonly roots: readonly StorePath[];
   /** Makes the roots the next generation of this name. */
   readonly name?: string | undefined;
@@ -59,7 +61,7 @@ export interface PushResult extends CopyResult {
 
 /** Throws what {@link copyClosure} throws, and `refused` when secrets were found: then nothing was written. */
 export async function push(request: PushRequest): Promise<PushResult> {
-  const { source, cache, roots, upstreams, trustedKeys, dryRun, onEvent, signal } = request;
+  const { source, cache, way = cache, roots, upstreams, trustedKeys, dryRun, onEvent, signal } = request;
   const isRoot = new Set(roots);
   const own = new OwnSignatures(cache.params.secretKeys, cache.files.concurrency);
   const deltas = await planDeltas(request);
@@ -68,7 +70,7 @@ export async function push(request: PushRequest): Promise<PushResult> {
   let differs = false;
   const result = await copyClosure({
     source: own.source(source),
-    destination: own.destination((await deltas?.destination()) ?? cache),
+    destination: own.destination((await deltas?.destination()) ?? way),
     roots,
     dryRun: dryRun ?? false,
     elsewhere: async (missing) => {

@@ -28,6 +28,8 @@ async function namesIn(directory: string): Promise<string[]> {
   try {
     return await readdir(directory);
   } catch (error) {
+    // yet to be made
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw ioError('list', directory, error);
   }
 }

@@ -72,10 +72,10 @@ export class PushedDeltas {
     return new PushedDeltas(request, plan, newest?.paths.join() === roots.join());
   }
 
-  /** Where the push goes: the cache itself, or what takes deltas alone. */
-  async destination(): Promise<WritableStore> {
+  /** Where the push goes when that is not the cache itself: what takes deltas alone. */
+  async destination(): Promise<WritableStore | undefined> {
     const { cache, source, roots, signal } = this.#request;
-    if (!this.plan.alone) return cache;
+    if (!this.plan.alone) return undefined;
     const { bases } = this.plan;
     const there = this.#again ? roots : bases[0]!;
     return deltasOnly({ cache, source, roots, bases, there, lay: () => this.lay(), signal });

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { checkRootName } from '../../cache/layout.ts';
+import { byWayOf, farCache } from '../../cache/far-cache.ts';
 import type { DeltaPlan } from '../../cache/deltas/pushing.ts';
 import { describeSecret, push } from '../../cache/push.ts';
 import type { PushResult, SecretRules } from '../../cache/push.ts';
@@ -23,6 +24,7 @@ import { openContext } from '../context.ts';
 import { buildInstallables } from '../flake-installable.ts';
 import { resolveNames } from '../name-roots.ts';
 import { pathArguments, repeat, resolvePaths } from '../options.ts';
+import { deltaLines } from '../output/deltas.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { planLines, preflightLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
@@ -48,7 +50,7 @@ export function define(command: Command, context: Context): void {
     .description('Push paths and all they need into a static cache, signed. Looks for secrets before anything leaves.')
     .argument(
       '<cache>',
-      'a directory, file://DIR, sftp://HOST/DIR, s3://BUCKET or http(s)://HOST, with parameters as in file:///srv/cache?compression=zstd',
+      'a directory, file://DIR, sftp://HOST/DIR, s3://BUCKET, http(s)://HOST or ssh://HOST?remote-store=file://DIR, with parameters as in file:///srv/cache?compression=zstd',
     );
   pathArguments(command)
     .option('--from <url>', 'the store that has the paths', 'auto')
@@ -92,6 +94,7 @@ Examples:
   narrow push /srv/cache --key home.sec --name pi1 .#nixosConfigurations.pi1.config.system.build.toplevel
   narrow push /srv/cache --key home.sec --name fnord --deltas=2 ./result
   narrow push 'sftp://cache.home/srv/cache?layout=deltas' --key home.sec --name fnord ./result
+  narrow push 'ssh://cache.home?remote-store=file:///srv/cache' --key home.sec --name fnord ./result
   narrow push 'file:///srv/cache?compression=zstd' --key home.sec --skip-upstream https://cache.nixos.org ./result`;
 
 async function runPush(
@@ -111,11 +114,17 @@ async function runPush(
   await using stack = new AsyncDisposableStack();
   stack.defer(() => progress.stop());
   const source = stack.use(await openStore(options.from, open));
-  const cache = stack.use(await openCacheStore(withKeys(cacheText, options.key ?? []), open, 'write'));
+  const far = farCache(cacheText);
+  const cache = stack.use(await openCacheStore(withKeys(far?.sftp ?? cacheText, options.key ?? []), open, 'write'));
   if (cache.params.deltasOnly && name === undefined)
     throw new NarrowError('usage', 'a cache of deltas takes generations of a name: give --name');
   const upstreams: Store[] = [];
   for (const url of options.skipUpstream ?? []) upstreams.push(stack.use(await openStore(cacheUrl(url), open)));
+  // a narrow there cannot be told what need not come since other caches have it
+  const host =
+    far && upstreams.length === 0 && !cache.params.deltasOnly
+      ? stack.use(await openStore(far.ssh, open, 'write'))
+      : undefined;
   const names = { from: [options.from], checkSigs: true, dryRun, say: context.say };
   const roots = await resolvePaths(source, await resolveNames(wanted, names, open), options.stdin);
   const secrets = await secretRules(source, cache, options, open.settings.list('secret-key-files') ?? []);
@@ -125,6 +134,7 @@ async function runPush(
   const result = await push({
     source,
     cache,
+    way: host && byWayOf(host, cache),
     roots,
     name,
     upstreams,
@@ -141,6 +151,7 @@ async function runPush(
       if (options.json) return;
       if (event.type === 'plan') {
         for (const line of planLines(event.plan, source, cache, dryRun)) context.say(line);
+        if (far && !host) context.say('  whole paths, over SFTP: --skip-upstream and deltas alone need that');
         for (const line of deltaPlan ? deltaPlanLines(deltaPlan, source) : []) context.say(line);
         if (event.plan.elsewhere.length > 0)
           context.say(
@@ -218,15 +229,21 @@ function pushLines(result: PushResult, source: Store, { dryRun, bytesRead, secon
   if (dryRun) return found;
   const added = outcomes.filter((o) => o.status === 'added').length;
   const signed = plan.toSign.length > 0 ? `, signatures added to ${plan.toSign.length}` : '';
+  const moved = `${formatBytes(bytesRead)} read, ${formatBytes(bytes)} written`;
   const what =
     added === 0
       ? `nothing to push: all ${count(plan.total, 'path')} are there${signed}`
-      : `pushed ${count(added, 'path')} in ${seconds.toFixed(1)} s: ${formatBytes(bytesRead)} read, ${formatBytes(bytes)} written${signed}`;
+      : `pushed ${count(added, 'path')} in ${seconds.toFixed(1)} s${result.deltas.size > 0 ? '' : `: ${moved}`}${signed}`;
   const deltas = deltasLaid.map(
     ({ from, fileSize, narSize }) =>
       `delta from ${printStorePath(source.storeDir, from[0]!)}: ${formatBytes(fileSize)} for ${formatBytes(narSize)} of NARs`,
   );
-  return [what, ...deltas, ...(generation ? [`generation ${generation.generation} of ${generation.name}`] : [])];
+  return [
+    what,
+    ...deltaLines(result.deltas, plan),
+    ...deltas,
+    ...(generation ? [`generation ${generation.generation} of ${generation.name}`] : []),
+  ];
 }
 
 function pushJson(
@@ -246,6 +263,8 @@ function pushJson(
       signaturesToAdd: plan.toSign.map((s) => ({ path: full(s.info.path), signatures: s.signatures })),
       differs: plan.differs.map((r) => ({ ...r, path: full(r.path) })),
       narSize: plan.narSize,
+      met: plan.met,
+      deltaSize: plan.deltaSize,
     },
     preflight: findings,
     secrets: secrets.map((secret) => ({ ...secret, path: full(secret.path) })),

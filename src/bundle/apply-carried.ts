@@ -27,7 +27,7 @@ export async function applyCarried(request: ApplyCarriedRequest): Promise<CopyRe
   const references = [...infos.values()].flatMap((info) => info.references);
   await using _hold = await destination.hold(new Set([...infos.keys(), ...references]));
   await expectReferences(destination, infos, { where: store.url, signal });
-  return copyClosure({
+  return await copyClosure({
     source: store,
     destination,
     roots: [...infos.keys()],

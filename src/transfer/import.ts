@@ -49,7 +49,7 @@ export async function importObjects(request: ImportRequest): Promise<CopyResult>
   const infos = await completed(request, [...objects.values()]);
   const entries = infos.map((info) => ({ info, offset: objects.get(info.path)!.offset }));
   await using source = new ExportFile(destination.storeDir, bytes, entries);
-  return copyClosure({
+  return await copyClosure({
     source,
     destination,
     roots: paths,

@@ -41,7 +41,7 @@ async function pushed(
   await using cache = await cacheIn(dir, more.search ?? signing);
   const secrets = { patterns: knownSecrets, allowed: new Set<string>(), ownKeys: new Set(['home-1']) };
   const source = await storeOf(samples);
-  return push({ source, cache, roots, upstreams: [], trustedKeys: new TrustedKeys(), secrets, ...more });
+  return await push({ source, cache, roots, upstreams: [], trustedKeys: new TrustedKeys(), secrets, ...more });
 }
 
 const fresh = (): string => join(tempDir('push'), 'cache');

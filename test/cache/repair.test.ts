@@ -37,7 +37,7 @@ type Options = Partial<Pick<RepairRequest, 'remove' | 'dryRun' | 'trustedKeys' |
 async function repair(dir: string, sources: readonly Store[], options: Options = {}): Promise<CacheRepaired> {
   await using store = await cacheIn(dir);
   const rest = { upstreams: [], contents: true, trustedKeys: undefined, remove: false };
-  return repairCache({ store, sources, ...rest, ...options });
+  return await repairCache({ store, sources, ...rest, ...options });
 }
 
 async function problems(dir: string, trustedKeys?: TrustedKeys): Promise<string[]> {

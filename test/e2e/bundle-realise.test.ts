@@ -26,6 +26,8 @@ test('the daemon of Nix 2.8 takes a bundle from a user whom it does not trust', 
     other: { nix: '2.8', daemon: true, readOnlyStore: true, trustedKeys: [], users: [{ name: 'bob' }] },
   });
   const apply = [command, 'bundle', 'apply', file];
+  const before = await lab.exec('pi', [command, 'bundle', 'verify', '--against', 'daemon', file], { user: 'bob' });
+  assert.match(before.stderr, /will apply completely to daemon/);
   const { stderr } = await lab.exec('pi', [...apply, '--out-link', '/home/bob/result'], { user: 'bob' });
   assert.match(stderr, /added \d+ paths/);
   await expectWhole(lab.root('pi'), signed);

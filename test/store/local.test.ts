@@ -281,7 +281,7 @@ test('a database of another schema is refused by its version, a damaged one by i
     break_(join(copy, db));
     const all = async () => {
       await using store = await openRoot(copy, { mode: 'read' });
-      return store.pathInfos(await store.allPaths());
+      return await store.pathInfos(await store.allPaths());
     };
     await assert.rejects(
       all(),

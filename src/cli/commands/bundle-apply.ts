@@ -77,7 +77,7 @@ async function runApply(files: readonly string[], options: ApplyOptions, context
     const request = { destination, checkSignatures, dryRun, finish, onEvent };
     const applied = await applyCarriedFiles(files, request, context);
     progress.stop();
-    return tell({ ...applied, destination, finishing }, options, (performance.now() - since) / 1000, context);
+    return await tell({ ...applied, destination, finishing }, options, (performance.now() - since) / 1000, context);
   }
   const bases = [borrowed(() => destination), () => openStore('local', open)];
   const bundles: Bundle[] = [];

@@ -43,7 +43,7 @@ export async function showCarried(files: readonly string[], options: ShowOptions
   const keys = keyNames(carried);
   const needs = missingIn(carried);
   if (options.json)
-    return context.out(
+    return await context.out(
       JSON.stringify({
         kind,
         compression: encoding,

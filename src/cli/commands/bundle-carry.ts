@@ -58,7 +58,7 @@ export async function runCarry(
   });
   progress.stop();
   const seconds = (performance.now() - started) / 1000;
-  if (options.json) return context.out(JSON.stringify(carriedJson(made, format, source, options, seconds)));
+  if (options.json) return await context.out(JSON.stringify(carriedJson(made, format, source, options, seconds)));
   if (!dryRun)
     context.say(`${file}: ${count(made.infos.size, 'path')} in ${formatBytes(made.size)}, ${seconds.toFixed(1)} s`);
 }

@@ -53,14 +53,16 @@ async function runCreate(given: readonly string[], options: CreateOptions, conte
     if (options.json) await context.out(JSON.stringify(made));
   };
   const { request } = options;
-  if (request !== undefined) return tell(await answerRequest(source, given, { ...options, request }, how, context));
+  if (request !== undefined)
+    return await tell(await answerRequest(source, given, { ...options, request }, how, context));
   await using stack = new AsyncDisposableStack();
   const caches: Store[] = [];
   for (const url of options.substitutable ?? []) caches.push(stack.use(await openStore(url, openContext(context))));
   const hold = async (paths: readonly StorePath[]): Promise<void> => void stack.use(await source.hold(paths));
   const roots = await rootsOf(source, given, options, hold, context);
   const other = await otherSide(source, options, context);
-  if (format === 'narrow') return tell(await makeBundle({ source, roots, caches, ...how, ...other }, options, context));
+  if (format === 'narrow')
+    return await tell(await makeBundle({ source, roots, caches, ...how, ...other }, options, context));
   const there = other.there?.closure.infos.map(({ path }) => path) ?? [];
   await runCarry({ source, roots, there }, format, options, context);
 }

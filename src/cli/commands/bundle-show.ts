@@ -68,7 +68,7 @@ async function runShow(files: readonly string[], options: ShowOptions, context: 
   await using bundle = await Bundle.open(allVolumes(files));
   const signatures = bundle.signatures(openContext(context, options).trustedKeys);
   const size = await bundle.volumes.fileSize();
-  if (options.json) return context.out(JSON.stringify(bundleJson(bundle, signatures, size)));
+  if (options.json) return await context.out(JSON.stringify(bundleJson(bundle, signatures, size)));
   const { about, needs, infos, volumes } = bundle;
   const full = (path: StorePath): string => printStorePath(about.storeDir, path);
   const changed = infos.filter((_, number) => bundle.basesOf(number).length > 0).length;
@@ -164,7 +164,7 @@ async function runVerify(files: readonly string[], options: VerifyOptions, conte
       ...rest,
       path: path && printStorePath(storeDir, path),
     }));
-    return context.out(
+    return await context.out(
       JSON.stringify({
         ok,
         damages,
@@ -203,5 +203,5 @@ async function against(
   if (bytes && isInventory(bytes))
     return verifyAgainstInventory(bundle, parseInventory(bytes, place), { checkSignatures });
   await using store = await openWritable(place, openContext(context, options));
-  return verifyAgainstStore(bundle, store, { checkSignatures, signal: context.signal });
+  return await verifyAgainstStore(bundle, store, { checkSignatures, signal: context.signal });
 }

@@ -65,16 +65,16 @@ async function runInit(url: string, options: InitOptions, context: Context): Pro
       nginx: nginxSite(setup),
       nixosServer: serverNixos(setup),
     };
-    return context.out(JSON.stringify(json));
+    return await context.out(JSON.stringify(json));
   }
   context.say(`${store.url} is a cache for ${store.storeDir}`);
   context.say(
     made ? `secret key: ${file} (keep it where you push from, and nowhere else)` : `secret key: ${file}, as it was`,
   );
-  if (options.nginx) return context.out(nginxSite(setup).join('\n'));
+  if (options.nginx) return await context.out(nginxSite(setup).join('\n'));
   if (options.nixos) {
     const both = ['# on the server', ...serverNixos(setup), '', '# on clients', ...nixos];
-    return context.out(both.join('\n'));
+    return await context.out(both.join('\n'));
   }
   await context.out(
     ['# nix.conf of clients', ...nixConf, '', '# or configuration.nix of clients on NixOS', ...nixos].join('\n'),

@@ -59,7 +59,7 @@ async function runPin(url: string, given: readonly string[], options: PinOptions
     options.as === undefined ? paths.map((path) => [pinName(path), [path]] as const) : [[options.as, paths] as const];
   for (const [name, all] of pins) await addPin(store, name, all, { signal });
   if (options.json)
-    return context.out(JSON.stringify({ pins: pins.map(([name, all]) => ({ name, paths: full(store, all) })) }));
+    return await context.out(JSON.stringify({ pins: pins.map(([name, all]) => ({ name, paths: full(store, all) })) }));
   context.say(`pinned ${count(paths.length, 'path')} as ${pins.map(([name]) => name).join(', ')}`);
 }
 
@@ -76,7 +76,7 @@ async function runUnpin(url: string, given: readonly string[], options: PinOptio
         hint: 'narrow cache ls shows those there are',
       });
   for (const name of names) await store.files.remove(`${pinsDirectory}/${name}`, { signal });
-  if (options.json) return context.out(JSON.stringify({ unpinned: names }));
+  if (options.json) return await context.out(JSON.stringify({ unpinned: names }));
   context.say(`took ${count(names.length, 'pin')} away; the paths stay until they are collected`);
 }
 
@@ -86,7 +86,7 @@ async function runList(url: string, options: PinOptions, context: Context): Prom
   const roots = await readRoots(store, { signal });
   const deltas = await listedDeltas(store, { signal });
   if (options.json)
-    return context.out(JSON.stringify({ ...rootsJson(store, roots), deltas: deltasJson(store, deltas) }));
+    return await context.out(JSON.stringify({ ...rootsJson(store, roots), deltas: deltasJson(store, deltas) }));
   for (const [name, generations] of roots.names)
     for (const { generation, time, paths, signatures } of generations) {
       const signers = signatures.map((text) => text.slice(0, text.indexOf(':'))).join(', ') || 'nobody';

@@ -84,7 +84,7 @@ async function runRepair(url: string, options: RepairOptions, context: Context):
   const gone = new Set(result.removed?.plan.steps.flat().map((row) => result.removed!.inventory.rows[row]!.path));
   const left = result.unmended.filter(({ problem: { path } }) => path === undefined || !gone.has(path));
   if (left.length > 0) context.status = 3;
-  if (options.json) return context.out(JSON.stringify(repairJson(result, store.storeDir, dryRun)));
+  if (options.json) return await context.out(JSON.stringify(repairJson(result, store.storeDir, dryRun)));
   for (const { problem, why } of result.unmended)
     await context.out(`${problem.file}: ${problem.message}; not mended: ${why}`);
   for (const line of repairLines(result, dryRun)) context.say(line);

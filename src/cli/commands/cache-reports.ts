@@ -61,7 +61,7 @@ async function runInfo(url: string, options: { json?: boolean }, context: Contex
     collecting: collector !== undefined && isLive(collector, Date.now(), collectorSilence),
     damaged: inventory.damaged.length + roots.damaged.length,
   };
-  if (options.json) return context.out(JSON.stringify(facts));
+  if (options.json) return await context.out(JSON.stringify(facts));
   const free = facts.free === undefined ? '' : `, ${formatBytes(facts.free)} free`;
   const lines = [
     `${store.url}, store directory ${storeDir}, priority ${facts.priority}`,
@@ -90,7 +90,7 @@ async function runStats(url: string, options: { json?: boolean; top: string }, c
   const top = parseCount('--top', options.top, 0);
   await using store = await openCacheStore(url, openContext(context), 'read');
   const stats = cacheStats(await takeInventory(store, { signal: context.signal }));
-  if (options.json) return context.out(JSON.stringify(stats));
+  if (options.json) return await context.out(JSON.stringify(stats));
   const packages = top === 0 ? stats.packages : stats.packages.slice(0, top);
   const rows = packages.map((one) => [
     formatBytes(one.fileSize),

@@ -60,7 +60,7 @@ async function runSign(url: string, given: readonly string[], options: SignOptio
   progress.stop();
   for (const { message } of result.damaged) context.say(`warning: not signed: ${message}`);
   if (result.damaged.length > 0) context.status = 3;
-  if (options.json) return context.out(JSON.stringify(signJson(result, store.storeDir, dryRun)));
+  if (options.json) return await context.out(JSON.stringify(signJson(result, store.storeDir, dryRun)));
   const named = result.generations.length > 0 ? ` and ${count(result.generations.length, 'generation')}` : '';
   context.say(
     `${dryRun ? 'would sign' : 'signed'} ${count(result.signed.length, 'path')}${named} with ${keys.map((key) => key.name).join(', ')}, ${result.unchanged} had the signature already`,

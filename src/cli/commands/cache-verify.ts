@@ -71,7 +71,7 @@ async function runVerify(url: string, options: VerifyOptions, context: Context):
   if (problems.length > 0) context.status = 3;
   if (options.json) {
     const full = problems.map((problem) => problemJson(store.storeDir, problem));
-    return context.out(JSON.stringify({ paths, bytes, problems: full, leftovers }));
+    return await context.out(JSON.stringify({ paths, bytes, problems: full, leftovers }));
   }
   for (const { file, message } of problems) await context.out(`${file}: ${message}`);
   const left =

@@ -134,7 +134,7 @@ async function fromStore(
   await using _hold = await store.hold(roots);
   const infos = recursive ? await closureOf(query, roots, store.url) : await query(roots);
   for (const root of roots) if (!infos.has(root)) throw absent(store, root);
-  return readDerivations(
+  return await readDerivations(
     store,
     [...infos.values()].filter((info) => isDerivationPath(info.path)),
     signal,

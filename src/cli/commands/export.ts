@@ -59,7 +59,7 @@ async function runExport(given: readonly string[], options: ExportOptions, conte
   const lines = [...infos.values()].map((info) => formatPathInfoLine(info, store.storeDir));
   const plan = makePlan(store.storeDir, infos, new Map());
   if (options.dryRun) {
-    if (options.json) return context.out(`{"narSize":${plan.narSize},"paths":[${lines.join(',')}]}`);
+    if (options.json) return await context.out(`{"narSize":${plan.narSize},"paths":[${lines.join(',')}]}`);
     return context.say(`would export ${count(infos.size, 'path')}, ${formatBytes(plan.narSize)} of NARs`);
   }
   if (options.pathInfo !== undefined) await writeInfos(options.pathInfo, lines);

@@ -68,7 +68,7 @@ async function runTake(given: readonly string[], options: TakeOptions, context: 
   const inventory = await takeInventory({ store, paths, trustedKeys: open.trustedKeys, signal });
   if (options.roots) {
     const roots = paths.length > 0 ? topsOf(inventory.closure) : await rootsOf(store, inventory);
-    return context.out(roots.map((path) => printStorePath(store.storeDir, path)).join(' '));
+    return await context.out(roots.map((path) => printStorePath(store.storeDir, path)).join(' '));
   }
   await write(inventory, options.out, context);
 }

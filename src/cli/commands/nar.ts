@@ -131,7 +131,7 @@ async function list(text: string, inner: string | undefined, options: ListOption
   await using place = await openPlace(text, inner, options, context);
   const node = listedAt(await listingOf(place), place.path);
   if (!node) throw absent(place);
-  if (options.json) return context.write(formatListing(node));
+  if (options.json) return await context.write(formatListing(node));
   const lines: string[] = [];
   for (const line of listingLines(node, place.path.at(-1) ?? ('.' as ByteString), options)) lines.push(line);
   // names are bytes; only a terminal is spared what it would act upon

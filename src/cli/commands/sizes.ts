@@ -54,7 +54,9 @@ async function runSizes(given: readonly string[], options: SizesOptions, context
     .slice(0, top);
   const full = (one: PathSizes): string => printStorePath(store.storeDir, one.path);
   if (options.json)
-    return context.out(JSON.stringify({ narSize: total, paths: sizes.map((one) => ({ ...one, path: full(one) })) }));
+    return await context.out(
+      JSON.stringify({ narSize: total, paths: sizes.map((one) => ({ ...one, path: full(one) })) }),
+    );
   const rows = sizes.map((one) => [...orders.map((key: Order) => formatBytes(one[key])), full(one)]);
   for (const line of formatTable([[...orders, 'path'], ...rows], [true, true, true])) await context.out(line);
   const hidden = infos.size - sizes.length;

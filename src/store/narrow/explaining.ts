@@ -82,7 +82,7 @@ export async function explainDelta(request: ExplainRequest): Promise<Explanation
     const number = list.findIndex((one) => one.path === path);
     await using trees = new NearbyTrees(store, signal);
     const item = await packing.item(number, trees);
-    return filesOf(item, paths[number]!.report.bytes, { tools, level, ...(signal && { signal }) });
+    return await filesOf(item, paths[number]!.report.bytes, { tools, level, ...(signal && { signal }) });
   };
   return { paths, size, files };
 }

@@ -52,7 +52,7 @@ export class Rebuilding {
       trees.clear();
       for (const tree of await this.#bases(this.fresh.list[number]!, trees)) all.push(digestsOf(tree));
     }
-    return encodeDigests(all);
+    return await encodeDigests(all);
   }
 
   /** The paths of a delta, which comes in the order of `numbers`. Those that are not `wanted` will not be taken. */

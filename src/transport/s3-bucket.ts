@@ -1,15 +1,11 @@
-// A bucket of an S3-compatible store. The AWS SDK signs, finds credentials and reads the answers; connections, pace, tries and
-// resuming are ours: docs/decisions/s3.md.
+// A bucket of an S3-compatible store. Credentials, listings and uploads in parts are the AWS SDK's; requests about one object,
+// connections, pace, tries and resuming are ours: docs/decisions/s3.md.
 
 import {
   AbortMultipartUploadCommand,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
-  DeleteObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
   ListObjectsV2Command,
-  PutObjectCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import type { S3Client, StorageClass } from '@aws-sdk/client-s3';
@@ -18,8 +14,10 @@ import type { HttpAnswer } from './http-answer.ts';
 import { resumingBody } from './http-body.ts';
 import { parseRetryAfter, pause, retryDelay } from './retry.ts';
 import { isAbsent, isCredentialsFailure, isSlowDown, isTransientS3, s3Error, s3Failure } from './s3-errors.ts';
+import type { S3Answer } from './s3-exchange.ts';
 import { S3Handler } from './s3-handler.ts';
-import type { SeenServer } from './s3-handler.ts';
+import { S3Objects } from './s3-objects.ts';
+import type { ObjectRequest, SeenServer } from './s3-objects.ts';
 import { S3Pace } from './s3-pace.ts';
 import { sdkClient } from './s3-sdk.ts';
 import type { S3Settings } from './s3-sdk.ts';
@@ -52,6 +50,7 @@ export class S3Bucket implements AsyncDisposable {
   readonly #handler: S3Handler;
   readonly #pace: S3Pace;
   #client: S3Client;
+  #objects: S3Objects;
 
   constructor(settings: S3Settings) {
     this.#settings = settings;
@@ -59,11 +58,12 @@ export class S3Bucket implements AsyncDisposable {
     this.#handler = new S3Handler(settings.http);
     this.#pace = new S3Pace(settings.http.connections);
     this.#client = sdkClient(settings, this.#handler);
+    this.#objects = new S3Objects(settings, this.#handler, this.#client, 'signed');
   }
 
   /** What the last answer said of the server. */
-  get seen(): SeenServer | undefined {
-    return this.#handler.seen;
+  get seen(): SeenServer {
+    return this.#objects.seen;
   }
 
   /** Looks for credentials. Without any, what everybody may read is read unsigned; false tells so. Throws `refused` for bad ones. */
@@ -76,18 +76,29 @@ export class S3Bucket implements AsyncDisposable {
         throw s3Error('GET', this.url, error, 1);
       this.#client.destroy();
       this.#client = sdkClient(this.#settings, this.#handler, 'unsigned');
+      this.#objects = new S3Objects(this.#settings, this.#handler, this.#client, 'unsigned');
       return false;
     }
   }
 
   /** Size and time of an object; undefined when there is none. */
   async head(key: string, signal?: AbortSignal): Promise<Omit<S3Object, 'key'> | undefined> {
-    const found = await this.#orAbsent({ method: 'HEAD', key, signal }, 'absent', (options) =>
-      this.#client.send(new HeadObjectCommand(this.#at(key)), options),
-    );
+    const found = await this.#orAbsent({ method: 'HEAD', key, signal }, 'absent');
     if (!found) return undefined;
-    const { ContentLength = 0, LastModified, ETag = '' } = found;
-    return { size: ContentLength, modified: LastModified?.getTime() ?? 0, etag: ETag };
+    const { 'content-length': size, 'last-modified': modified, etag = '' } = found.headers;
+    return { size: Number(size ?? 0), modified: Date.parse(modified ?? '') || 0, etag };
+  }
+
+  /** A whole small object; undefined when there is none. `encoded`: as a `Content-Encoding` has it, to be opened instead. */
+  async read(
+    key: string,
+    limit: number,
+    forbidden: Forbidden,
+    signal?: AbortSignal,
+  ): Promise<{ readonly bytes: Buffer; readonly encoded: boolean } | undefined> {
+    const found = await this.#orAbsent({ method: 'GET', key, signal }, forbidden, limit);
+    const encoding = found?.headers['content-encoding'] ?? '';
+    return found && { bytes: found.body, encoded: encoding !== '' && encoding !== 'identity' };
   }
 
   /** Opens an object from byte `offset` on; undefined when there is none. Reading goes on after broken connections. */
@@ -110,18 +121,13 @@ export class S3Bucket implements AsyncDisposable {
 
   /** Writes an object, replacing what is there. `bytes` are kept until all is done. */
   async put(key: string, bytes: Uint8Array, type: string, signal?: AbortSignal): Promise<void> {
-    await this.#run({ method: 'PUT', key, signal }, (options) =>
-      this.#client.send(new PutObjectCommand({ ...this.#new(key, type), Body: bytes }), options),
-    );
+    await this.#put({ key, body: bytes, signal }, type, {});
   }
 
   /** Writes an object unless there is one: then false. Undefined where the server cannot do that. */
   async putNew(key: string, bytes: Uint8Array, type: string, signal?: AbortSignal): Promise<boolean | undefined> {
     try {
-      const input = { ...this.#new(key, type), Body: bytes, IfNoneMatch: '*' };
-      await this.#run({ method: 'PUT', key, signal }, (options) =>
-        this.#client.send(new PutObjectCommand(input), options),
-      );
+      await this.#put({ key, body: bytes, signal }, type, { 'if-none-match': '*' });
       return true;
     } catch (error) {
       const failure = s3Failure((error as Error).cause);
@@ -132,9 +138,7 @@ export class S3Bucket implements AsyncDisposable {
   }
 
   async remove(key: string, signal?: AbortSignal): Promise<void> {
-    await this.#orAbsent({ method: 'DELETE', key, signal }, 'refused', (options) =>
-      this.#client.send(new DeleteObjectCommand(this.#at(key)), options),
-    );
+    await this.#orAbsent({ method: 'DELETE', key, signal }, 'refused');
   }
 
   /** The objects whose keys begin with `prefix`; with `flat` only those without a slash behind it. */
@@ -206,47 +210,38 @@ export class S3Bucket implements AsyncDisposable {
     return { ...this.#at(key), ContentType: type, ...kept };
   }
 
+  async #put(
+    request: Omit<ObjectRequest, 'method'>,
+    type: string,
+    conditions: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const { storageClass } = this.#settings;
+    const kept = storageClass === undefined ? {} : { 'x-amz-storage-class': storageClass };
+    const whole: ObjectRequest = {
+      ...request,
+      method: 'PUT',
+      headers: { 'content-type': type, ...kept, ...conditions },
+    };
+    await this.#run({ method: 'PUT', key: request.key, signal: request.signal }, () => this.#objects.send(whole));
+  }
+
   async #get(
     key: string,
-    headers: Record<string, string>,
+    { range, 'if-range': tag }: Readonly<Record<string, string>>,
     forbidden: Forbidden,
     signal: AbortSignal | undefined,
   ): Promise<HttpAnswer | undefined> {
-    const { range, 'if-range': tag } = headers;
-    const input = {
-      ...this.#at(key),
-      ...(range !== undefined && { Range: range }),
-      ...(tag !== undefined && { IfMatch: tag }),
-    };
-    const found = await this.#orAbsent({ method: 'GET', key, signal }, forbidden, (options) =>
-      this.#client.send(new GetObjectCommand(input), options),
+    const headers = { ...(range !== undefined && { range }), ...(tag !== undefined && { 'if-match': tag }) };
+    const request: ObjectRequest = { method: 'GET', key, headers, signal };
+    const found = await this.#run({ method: 'GET', key, signal }, () =>
+      absentOr(forbidden, this.#objects.stream(request)),
     );
-    if (!found) return undefined;
-    const answered = {
-      'content-length': found.ContentLength?.toString(),
-      'content-range': found.ContentRange,
-      'content-encoding': found.ContentEncoding,
-      'accept-ranges': 'bytes',
-      etag: found.ETag,
-    };
-    const body = found.Body as unknown as HttpAnswer['body'];
-    return { status: found.$metadata.httpStatusCode ?? 200, headers: answered, url: `${this.url}/${key}`, body };
+    return found && { ...found, headers: { 'accept-ranges': 'bytes', ...found.headers }, url: `${this.url}/${key}` };
   }
 
-  async #orAbsent<T>(
-    call: Call,
-    forbidden: Forbidden,
-    task: (options: SendOptions) => Promise<T>,
-  ): Promise<T | undefined> {
-    const orAbsent = async (options: SendOptions): Promise<T | undefined> => {
-      try {
-        return await task(options);
-      } catch (error) {
-        if (isAbsent(error, forbidden)) return undefined;
-        throw error;
-      }
-    };
-    return this.#run(call, orAbsent);
+  #orAbsent(request: ObjectRequest, forbidden: Forbidden, limit?: number): Promise<S3Answer | undefined> {
+    const { method, key, signal } = request;
+    return this.#run({ method, key, signal }, () => absentOr(forbidden, this.#objects.send(request, limit)));
   }
 
   /** Sends until there is an answer that counts. Throws a NarrowError with what the SDK threw as its cause. */
@@ -266,6 +261,15 @@ export class S3Bucket implements AsyncDisposable {
         await pause(retryDelay(retry, attempt, { rateLimited: isSlowDown(error), retryAfter }), signal);
       }
     }
+  }
+}
+
+async function absentOr<T>(forbidden: Forbidden, answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isAbsent(error, forbidden)) return undefined;
+    throw error;
   }
 }
 

@@ -3,11 +3,12 @@
 import { NarrowError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 import { isTransientFailure, networkError } from './http-errors.ts';
+import type { S3Answer } from './s3-exchange.ts';
 import { failureText, isRateLimit, meaningOf } from './http-status.ts';
 
 /** The parts of the SDK's exceptions that are looked at. */
 export interface S3Failure {
-  /** Its code. Of an answer without a body (HEAD) the SDK makes one up. */
+  /** Its code. Of an answer without a body (HEAD) one is made up. */
   readonly name: string;
   readonly message: string;
   readonly status: number;
@@ -22,6 +23,19 @@ export function s3Failure(error: unknown): S3Failure | undefined {
   };
   if ($metadata?.httpStatusCode === undefined) return undefined;
   return { name, message, status: $metadata.httpStatusCode, headers: $response?.headers ?? {} };
+}
+
+/** An answer that says no, as the SDK throws it; with `skewed` it was signed by another clock than the server's. */
+export function s3Refusal({ status, headers, body }: S3Answer, skewed: boolean): Error {
+  const text = body.toString('utf8');
+  const field = (name: string): string | undefined => new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
+  const code = skewed ? 'RequestTimeTooSkewed' : (field('Code') ?? (status === 404 ? 'NotFound' : 'Unknown'));
+  const error = Object.assign(new Error(field('Message') ?? code), {
+    $metadata: { httpStatusCode: status },
+    $response: { headers },
+  });
+  error.name = code;
+  return error;
 }
 
 const slowDowns: ReadonlySet<string> = new Set([

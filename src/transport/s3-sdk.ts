@@ -1,7 +1,8 @@
 // The AWS SDK's client as it is used here: over our connections, without its own tries, and saying little of itself.
 
-import { S3Client } from '@aws-sdk/client-s3';
+import { HeadObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
+import { NarrowError } from '../errors.ts';
 import type { HttpSettings } from './http-settings.ts';
 import type { S3Handler } from './s3-handler.ts';
 
@@ -16,6 +17,43 @@ export interface S3Settings {
   readonly pathStyle: boolean;
   readonly storageClass: string | undefined;
   readonly http: HttpSettings;
+}
+
+/** Where the objects of a bucket are. */
+export interface S3Address {
+  readonly url: URL;
+  /** Of their paths, with slashes at both ends. */
+  readonly prefix: string;
+}
+
+/**
+ * What the SDK makes of region, endpoint, addressing and its configuration files. Asks nobody. Throws `unsupported` for directory
+ * buckets, which are signed for in another way.
+ */
+export async function addressOf(client: S3Client, bucket: string): Promise<S3Address> {
+  if (bucket.endsWith('--x-s3'))
+    throw new NarrowError('unsupported', `s3://${bucket} is a directory bucket (S3 Express)`, {
+      hint: 'take a general purpose bucket',
+    });
+  const command = new HeadObjectCommand({ Bucket: bucket, Key: 'x' });
+  const { promise, resolve } = Promise.withResolvers<Addressed>();
+  // it is not sent: all that is wanted is known before it is signed
+  const look = () => (args: unknown) => {
+    resolve((args as { readonly request: Addressed }).request);
+    return Promise.resolve({ response: {}, output: { $metadata: {} } });
+  };
+  command.middlewareStack.add(look, { name: 'look', step: 'build', priority: 'low' });
+  await client.send(command);
+  const { protocol, hostname, port, path } = await promise;
+  const url = new URL(`${protocol}//${hostname}${port === undefined ? '' : `:${port}`}`);
+  return { url, prefix: path.slice(0, -1) };
+}
+
+interface Addressed {
+  readonly protocol: string;
+  readonly hostname: string;
+  readonly port?: number;
+  readonly path: string;
 }
 
 /** Makes it; nothing is asked of anybody yet. `unsigned`: for buckets that everybody may read. */

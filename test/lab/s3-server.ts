@@ -1,9 +1,11 @@
 // An S3 server in this process: one bucket in memory, signatures and clocks checked, conditional writes, objects in parts; and
-// whatever fails is chosen by a test. Quick, so that a line is what is waited for. A server of others is s3-swift.ts.
+// whatever fails is chosen by a test. Quick, so that a line is what is waited for. Also a program, for benchmarks. A server of others is
+// s3-swift.ts.
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { escaped, signatureFault } from './s3-signature.ts';
 import type { SignatureRules } from './s3-signature.ts';
@@ -42,6 +44,7 @@ interface StoredObject {
   readonly etag: string;
   readonly modified: number;
   readonly type: string;
+  readonly encoding?: string | undefined;
 }
 
 export const slowDown: S3Refusal = { status: 503, code: 'SlowDown', message: 'Please reduce your request rate.' };
@@ -133,7 +136,7 @@ export class S3Server implements AsyncDisposable {
   #get(response: ServerResponse, { method, key, headers }: SeenS3Request, short: boolean): void {
     const found = this.objects.get(key);
     if (!found) return this.#refuse(response, method, { status: 404, code: 'NoSuchKey' });
-    const { bytes, etag, modified, type } = found;
+    const { bytes, etag, modified, type, encoding } = found;
     const wanted = headers['if-match'];
     if (wanted !== undefined && wanted !== etag)
       return this.#refuse(response, method, { status: 412, code: 'PreconditionFailed' });
@@ -147,6 +150,7 @@ export class S3Server implements AsyncDisposable {
       'content-length': to - from,
       'last-modified': new Date(modified).toUTCString(),
       etag,
+      ...(encoding !== undefined && { 'content-encoding': encoding }),
       ...(range && { 'content-range': `bytes ${from}-${to - 1}/${bytes.length}` }),
     });
     if (method === 'HEAD') return void response.end();
@@ -241,4 +245,15 @@ function xml(name: string, inner: string): string {
 
 function escapedXml(text: string): string {
   return text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+}
+
+// As a program: prints its port, then for each line read how many requests there were, and ends with its input.
+if (import.meta.main) {
+  const server = await startS3Server(JSON.parse(process.argv[2] ?? '{}') as S3ServerOptions);
+  console.log(server.port);
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line === 'clear') server.objects.clear();
+    console.log(server.requests.length);
+  }
+  process.exit(0);
 }

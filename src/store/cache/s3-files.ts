@@ -3,7 +3,7 @@
 import { collect } from '../../bytes/source.ts';
 import { formatError } from '../../errors.ts';
 import { plainText } from '../../protocol/remote-error.ts';
-import type { S3Bucket, S3Object } from '../../transport/s3-bucket.ts';
+import type { Forbidden, S3Bucket, S3Object } from '../../transport/s3-bucket.ts';
 import type { InspectOptions, StoreFacts } from '../facts.ts';
 import type {
   CacheFiles,
@@ -25,6 +25,8 @@ import type { UploadSettings } from './s3-upload.ts';
 
 /** The one file that a 403 does not make a missing one. */
 const cacheInfo = 'nix-cache-info';
+/** Bytes of a file that was asked for ahead; its narinfo said that it has at most {@link headSize}. */
+const mostAhead = 1024 * 1024;
 
 export interface S3FilesOptions {
   /** Requests on their way at once, at most. */
@@ -55,6 +57,10 @@ export class S3Files implements CacheFiles {
   }
 
   async read(reference: string, limit: number, { signal }: FileOptions = {}): Promise<Buffer | undefined> {
+    if (!isElsewhere(reference)) {
+      const found = await this.#bucket.read(this.#key(reference), limit, forbidden(reference), signal);
+      if (found?.encoded !== true) return found?.bytes;
+    }
     const file = await this.open(reference, { signal });
     if (!file) return undefined;
     const chunks: Uint8Array[] = [];
@@ -77,9 +83,7 @@ export class S3Files implements CacheFiles {
       const found = await expected;
       return found && { size: found.size, bytes: [found.bytes] };
     }
-    // a cache that forbids its own description is not one without description
-    const forbidden = reference === cacheInfo ? 'refused' : 'absent';
-    return this.#bucket.open(this.#key(reference), options, forbidden, options.signal);
+    return this.#bucket.open(this.#key(reference), options, forbidden(reference), options.signal);
   }
 
   /** Small ones are asked for ahead, as a whole: a round trip for each would be longer than they are. */
@@ -141,7 +145,7 @@ export class S3Files implements CacheFiles {
     if (quick) return {};
     const asked = Date.now();
     await this.#bucket.head(cacheInfo, signal);
-    const { server, date } = this.#bucket.seen ?? {};
+    const { server, date } = this.#bucket.seen;
     const seconds = (Date.parse(date ?? '') - (asked + Date.now()) / 2) / 1000;
     // whole seconds, and an answer may be as old as it was long on its way
     const within = 1 + (Date.now() - asked) / 1000;
@@ -156,6 +160,8 @@ export class S3Files implements CacheFiles {
   }
 
   async #whole(reference: string): Promise<Head | undefined> {
+    const found = await this.#bucket.read(this.#key(reference), mostAhead, 'absent');
+    if (found?.encoded !== true) return found && { size: found.bytes.length, bytes: found.bytes, whole: true };
     const file = await this.#bucket.open(this.#key(reference), {}, 'absent');
     return file && { size: file.size, bytes: await collect(file.bytes), whole: true };
   }
@@ -163,6 +169,11 @@ export class S3Files implements CacheFiles {
   #key(reference: string): string {
     return namesOfReference(reference, this.url).join('/');
   }
+}
+
+/** A cache that forbids its own description is not one without description. */
+function forbidden(reference: string): Forbidden {
+  return reference === cacheInfo ? 'refused' : 'absent';
 }
 
 function listed({ key, size, modified, etag }: S3Object): ListedCacheFile {

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { writeFileSync } from 'node:fs';
 import { afterEach, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { collect } from '../../../src/bytes/source.ts';
 import { isNarrowError } from '../../../src/errors.ts';
 import type { CacheStore } from '../../../src/store/cache/cache-store.ts';
@@ -182,6 +183,47 @@ test('clocks that differ by an hour are no matter: the server tells its own', as
   await store.files.write('x', Buffer.from('x'), 'text/plain');
   const { clock } = await store.inspect();
   assert.ok(Math.abs(clock!.ahead - 3600) < 30);
+});
+
+test('the first answer tells the time, be it one without a body', async () => {
+  await using server = await startS3Server();
+  await using store = await open(server);
+  await store.files.write('x', Buffer.from('x'), 'text/plain');
+  Object.assign(server.rules, { skew: -3_600_000 });
+  assert.equal((await store.files.stat('x'))?.size, 1);
+});
+
+test('an abort ends what waits for an answer, and nothing else', async () => {
+  await using server = await startS3Server();
+  await using store = await open(server);
+  await store.files.write('x', Buffer.from('x'), 'text/plain');
+  server.fault = () => 'slow';
+  const stop = new AbortController();
+  const waiting = Promise.all([0, 1].map(() => store.files.read('x', 10, { signal: stop.signal })));
+  const other = store.files.read('x', 10, { signal: new AbortController().signal });
+  const ended = assert.rejects(waiting, { name: 'AbortError' });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  stop.abort();
+  await ended;
+  assert.equal((await other)?.toString(), 'x');
+  await assert.rejects(store.files.read('x', 10, { signal: stop.signal }), { name: 'AbortError' });
+});
+
+test('narinfos that others have compressed are read; too large ones are not', async () => {
+  await using server = await startS3Server();
+  await using store = await open(server);
+  const object = { bytes: gzipSync('StorePath'), etag: '"t"', modified: 5000, type: '', encoding: 'gzip' };
+  server.objects.set('x.narinfo', object);
+  assert.equal((await store.files.read('x.narinfo', 100))?.toString(), 'StorePath');
+  await store.files.write('large', Buffer.alloc(200_000), 'text/plain');
+  await assert.rejects(store.files.read('large', 100_000), { code: 'format', message: /at most 100000 bytes/ });
+  assert.equal((await store.files.read('large', 200_000))?.length, 200_000);
+  await assert.rejects(store.files.read('x.narinfo', 5), { code: 'format' });
+});
+
+test('directory buckets, which are signed for in another way, are refused', async () => {
+  await using server = await startS3Server();
+  await assert.rejects(open(server, { place: 'x--usw2-az1--x-s3' }), { code: 'unsupported' });
 });
 
 test('a session token goes along; profiles of the shared files are read', async () => {

@@ -13,6 +13,7 @@ import { planCollection, planRemoval } from './gc-plan.ts';
 import type { GcPlan, Kept as KeptRows } from './gc-plan.ts';
 import { takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
+import { uselessLogs } from './logs.ts';
 import { readRoots } from './roots.ts';
 import type { Roots } from './roots.ts';
 import { lastUses } from './uses.ts';
@@ -51,7 +52,7 @@ export interface Survey {
   readonly plan: GcPlan;
   /** Generations and notes of pushes that go: they name what goes, or are as old. */
   readonly records: readonly string[];
-  /** NARs without narinfo, unfinished and damaged files that go. */
+  /** NARs without narinfo, logs without paths, unfinished and damaged files that go. */
   readonly strays: readonly ListedCacheFile[];
   /** What becomes of deltas. Beside a push they stay as NARs do. */
   readonly deltas: DeltaFate;
@@ -83,7 +84,10 @@ export async function survey(request: GcRequest, now: number): Promise<Survey> {
       });
   const narsStay = leases.live > 0;
   const old = (file: ListedCacheFile): boolean => file.modified <= now - grace;
-  const strays = narsStay ? [] : straysOf(inventory).filter(old);
+  const unnamed = narsStay
+    ? []
+    : [...straysOf(inventory), ...(await uselessLogs(store, inventory, plan.goes, request))];
+  const strays = unnamed.filter(old);
   const keep = doomed ? Infinity : keepGenerations;
   const records = recordsOf(roots, { ...request, inventory, plan, keepGenerations: keep, unusedSince });
   const stays = endsThatStay(roots, { inventory, plan, records });

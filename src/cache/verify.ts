@@ -19,6 +19,7 @@ import { deltaReference } from '../store/cache/delta-list.ts';
 import { allDeltas, deltaProblems, findDeltas } from './deltas/survey.ts';
 import { takeInventory } from './inventory.ts';
 import type { Inventory } from './inventory.ts';
+import { uselessLogs } from './logs.ts';
 import { generationText } from './record.ts';
 import { readRoots } from './roots.ts';
 import type { Roots } from './roots.ts';
@@ -61,7 +62,7 @@ export interface VerifyCacheRequest extends FileOptions {
 
 export interface CacheVerified {
   readonly paths: number;
-  /** NARs and unfinished files that nothing names: no fault, a collection removes them. */
+  /** NARs, build logs and unfinished files that nothing names: no fault, a collection removes them. */
   readonly leftovers: { readonly files: number; readonly bytes: number };
 }
 
@@ -75,7 +76,12 @@ export async function verifyCache(request: VerifyCacheRequest): Promise<CacheVer
   checkRoots(request, inventory, roots, deltas);
   await checkRealisations(request, inventory);
   await checkPaths(request, inventory);
-  const unnamed = [...inventory.orphans, ...inventory.others.filter((f) => /\.tmp\.\d+\.\d+$/.test(f.reference))];
+  const unfinished = inventory.others.filter((file) => /\.tmp\.\d+\.\d+$/.test(file.reference));
+  const unnamed = [
+    ...inventory.orphans,
+    ...unfinished,
+    ...(await uselessLogs(request.store, inventory, undefined, request)),
+  ];
   const leftovers = { files: unnamed.length, bytes: unnamed.reduce((sum, file) => sum + file.size, 0) };
   return { paths: inventory.rows.length + inventory.damaged.length, leftovers };
 }

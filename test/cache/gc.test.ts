@@ -10,7 +10,9 @@ import { addGeneration } from '../../src/cache/generations.ts';
 import { takeInventory } from '../../src/cache/inventory.ts';
 import { addPin, addPush } from '../../src/cache/roots.ts';
 import { isNarrowError } from '../../src/errors.ts';
-import { hashPart } from '../../src/model/store-path.ts';
+import { verifyCache } from '../../src/cache/verify.ts';
+import { hashPart, parseBaseName } from '../../src/model/store-path.ts';
+import type { StorePath } from '../../src/model/store-path.ts';
 import { DirectoryFiles } from '../../src/store/cache/directory-files.ts';
 import { collectorMark } from '../../src/store/cache/leases.ts';
 import { directory, file, itemOf, later, sample } from '../contract/sample.ts';
@@ -295,4 +297,69 @@ test('the index is a hint: what was written again since is read, what is nonsens
     writeFileSync(join(dir, 'narrow/index'), bad);
     assert.equal((await takeInventory(store)).rows.length, 6);
   }
+});
+
+/** `name-1` in two outputs, and what else may be called so. */
+async function logged(): Promise<{ dir: string; drv: StorePath; write: (drv: string) => void; logs: () => string[] }> {
+  const dir = join(tempDir('logs'), 'cache');
+  mkdirSync(join(dir, 'log'), { recursive: true });
+  return {
+    dir,
+    drv: drvNamed('name-1'),
+    write: (drv) => writeFileSync(join(dir, 'log', drv), `log of ${drv}`),
+    logs: () => readdirSync(join(dir, 'log')).sort(),
+  };
+}
+
+const drvNamed = (name: string): StorePath => parseBaseName(`${'0'.repeat(31)}1-${name}.drv`);
+
+test('a build log goes with the last of what it is found by', async () => {
+  const { dir, drv, write, logs } = await logged();
+  const out = await sample('name-1', file('out'), [], { deriver: drv });
+  const doc = await sample('name-1-doc', file('doc'), [], { deriver: drv });
+  const again = await sample('name-1-doc-2', file('another'), [], { deriver: drvNamed('name-1-doc-2') });
+  const recipe = await sample('recipe-1.drv', file('Derive(…)'));
+  await fill(dir, [out, doc, again, recipe]);
+  const other = drv.replace('1-', '2-');
+  for (const one of [drv, other, recipe.info.path, 'notes.txt']) write(one);
+  const pin = async (...pins: Sample[]): Promise<void> => {
+    await using cache = await cacheIn(dir);
+    await addPin(
+      cache,
+      'keep',
+      pins.map(({ info }) => info.path),
+    );
+  };
+  await pin(doc, again, recipe);
+  const young = await gc(dir, {});
+  assert.deepEqual(young.strays, [], 'all is new');
+  age(dir, 2 * hour);
+  {
+    await using store = await cacheIn(dir);
+    const problems: unknown[] = [];
+    const rest = { upstreams: [], contents: true, trustedKeys: undefined };
+    const { leftovers } = await verifyCache({ store, ...rest, onProblem: (problem) => problems.push(problem) });
+    assert.deepEqual([problems, leftovers.files], [[], 1]);
+  }
+  const first = await gc(dir, {});
+  assert.deepEqual(
+    first.strays.map(({ reference }) => reference),
+    [`log/${other}`],
+  );
+  assert.ok(!has(dir, out));
+  assert.deepEqual(logs(), [drv, recipe.info.path, 'notes.txt'].sort(), 'one output is left');
+  await pin(again);
+  await gc(dir, {});
+  assert.deepEqual([has(dir, doc), has(dir, recipe), has(dir, again)], [false, false, true]);
+  assert.deepEqual(logs(), ['notes.txt'], 'what is left is called so, and was not made by it');
+});
+
+test('of narinfos that cannot be read the logs stay', async () => {
+  const { dir, drv, write, logs } = await logged();
+  await fill(dir, [await sample('lone-1', file('lone'))]);
+  write(drv);
+  writeFileSync(join(dir, `${'1'.repeat(32)}.narinfo`), 'nonsense\n');
+  age(dir, 2 * hour);
+  await gc(dir, {});
+  assert.deepEqual(logs(), [drv]);
 });

@@ -85,7 +85,7 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
   const elsewhere = new Set(plan.elsewhere);
   onEvent?.({ type: 'plan', plan });
   const findings = await preflight(destination, { plan, quick: true, checkSignatures: add.checkSignatures, signal });
-  onEvent?.({ type: 'preflight', findings });
+  onEvent?.({ type: 'preflight', findings, plan });
   await request.approve?.(plan);
   if (request.dryRun) return { plan, findings, outcomes: [], bytes: 0, directBytes: 0, deltas: new Map() };
   expectAccepted(plan, destination.url);

@@ -10,7 +10,7 @@ export type TransferEvent =
   | { readonly type: 'phase'; readonly text: string }
   | { readonly type: 'plan'; readonly plan: Plan }
   /** What was looked at before the first byte; an error among them ends the copy. */
-  | { readonly type: 'preflight'; readonly findings: readonly Finding[] }
+  | { readonly type: 'preflight'; readonly findings: readonly Finding[]; readonly plan: Plan }
   /** Encoded bytes taken in for a path; `elsewhere`: they did not pass through here. */
   | { readonly type: 'bytes'; readonly path: StorePath; readonly bytes: number; readonly elsewhere?: boolean }
   | { readonly type: 'outcome'; readonly outcome: Outcome }

@@ -107,10 +107,17 @@ function trust({ trust: there, signatures: rules }: StoreFacts, plan: Plan | und
   const what = plan
     ? `${who}: the ${unsigned} paths without a signature are refused, unless require-sigs is off there`
     : `${who}: only signed and content-addressed paths are taken`;
-  return { level: there === 'untrusted' ? 'warning' : 'untold', subject, what, hint: signHint };
+  return {
+    level: there === 'untrusted' ? 'warning' : 'untold',
+    subject,
+    what,
+    hint: plan ? signForCopyHint : signHint,
+  };
 }
 
-const signHint = 'sign the paths (narrow sign) with a key that is trusted there; see narrow doctor for the lines';
+const signHint = 'sign the paths (narrow sign) with a key that is trusted there';
+const signForCopyHint = `${signHint}; narrow doctor tells the lines for that`;
+const vouchHint = 'this user is trusted there and may vouch for them: --no-check-sigs; or sign them (narrow sign)';
 
 function signatures(facts: StoreFacts, plan: Plan | undefined, checkSignatures: boolean): Finding | undefined {
   const subject = 'signatures';
@@ -118,9 +125,9 @@ function signatures(facts: StoreFacts, plan: Plan | undefined, checkSignatures: 
   const [first] = plan?.refused ?? [];
   const [unsigned, ...more] = plan && !first ? refusedThere(facts, plan, checkSignatures) : [];
   if (unsigned) {
-    const others = more.length > 0 ? ` and ${more.length} others lack` : ' lacks';
+    const others = more.length > 0 ? ` and ${more.length} other${more.length === 1 ? '' : 's'} lack` : ' lacks';
     const what = `${unsigned.path}${others} a signature by a key that is trusted there`;
-    return { level: 'error', subject, what, hint: signHint };
+    return { level: 'error', subject, what, hint: facts.trust === 'trusted' ? vouchHint : signForCopyHint };
   }
   if (plan && first) {
     const what = `${plan.refused.length} of ${plan.total} paths would be refused: ${first.path} ${first.why}`;

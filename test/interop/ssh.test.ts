@@ -46,6 +46,9 @@ for (const [scheme, label] of [
       error,
       /cannot take the copy: [0-9a-z]{32}-\S+ and \d+ others lack a signature by a key that is trusted/,
     );
+    const dry = await narrow(lab, ['copy', '--no-check-sigs', '--dry-run', '--to', `${scheme}://bob@pi`, basic.top]);
+    assert.equal(dry.status, 3);
+    assert.match(dry.stderr, /error: .* lack a signature[^\n]*\n +hint: sign/);
     const told = await narrow(lab, ['doctor', '--json', `${scheme}://bob@pi`]);
     const { stores } = JSON.parse(told.stdout) as { stores: readonly Record<string, unknown>[] };
     const { trust, requireSigs, trustedKeys, clockAhead, free } = stores[0]!;

@@ -60,6 +60,16 @@ test('trust matters only for paths without signatures, and where the rules are n
   assert.equal(about('trust', {}), undefined);
 });
 
+test('who is trusted may vouch for paths, and is told so; nobody else is', () => {
+  const signatures = { required: true, trustedKeys: ['k'] } as const;
+  const found = about('signatures', { trust: 'trusted', signatures }, planOf([big, info(8)]));
+  assert.deepEqual([found?.level, found?.subject], ['error', 'signatures']);
+  assert.match(found!.what, / and 1 other lack a signature/);
+  assert.match(found!.hint!, /--no-check-sigs/);
+  const other = about('signatures', { trust: 'untrusted', signatures }, planOf([big]));
+  assert.doesNotMatch(other!.hint!, /--no-check-sigs/);
+});
+
 test('refusals of the plan are errors, named by the first', () => {
   const found = about('signatures', {}, planOf([big], { status: 'refused', why: 'has no signature', hint: 'sign it' }));
   assert.equal(found?.level, 'error');

@@ -129,7 +129,7 @@ async function runCopy(given: readonly string[], asked: CopyOptions, context: Co
       if (event.type === 'plan' && !options.json)
         for (const line of planLines(event.plan, source, destination, dryRun)) context.say(line);
       if (event.type === 'preflight' && !options.json)
-        for (const line of preflightLines(event.findings, dryRun)) context.say(line);
+        for (const line of preflightLines(event.findings, dryRun, event.plan)) context.say(line);
     },
   });
   progress.stop();

@@ -158,7 +158,8 @@ async function runPush(
             `  ${count(event.plan.elsewhere.length, 'path')} left to ${upstreams.map((u) => u.url).join(', ')}`,
           );
       }
-      if (event.type === 'preflight') for (const line of preflightLines(event.findings, dryRun)) context.say(line);
+      if (event.type === 'preflight')
+        for (const line of preflightLines(event.findings, dryRun, event.plan)) context.say(line);
     },
   });
   progress.stop();

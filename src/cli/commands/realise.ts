@@ -79,7 +79,8 @@ async function runRealise(given: readonly string[], options: RealiseOptions, con
     onEvent(event) {
       progress.event(event);
       if (event.type === 'plan') for (const line of planLines(event.plan, source, builder, dryRun)) context.say(line);
-      if (event.type === 'preflight') for (const line of preflightLines(event.findings, dryRun)) context.say(line);
+      if (event.type === 'preflight')
+        for (const line of preflightLines(event.findings, dryRun, event.plan)) context.say(line);
     },
   });
   progress.stop();

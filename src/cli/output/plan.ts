@@ -51,11 +51,12 @@ function cacheLines({ missing, substitutable }: Plan): string[] {
   return substitutable.length === 0 ? [] : [`  ${substitutable.length} of them its own caches have`];
 }
 
-/** What should be known before bytes move. Errors stand in the error that follows, and refusals in the plan. */
-export function preflightLines(findings: readonly Finding[], dryRun: boolean): string[] {
+/** What should be known before bytes move. Errors stand in the error that follows, and refusals in `plan`, where it was shown. */
+export function preflightLines(findings: readonly Finding[], dryRun: boolean, plan?: Pick<Plan, 'refused'>): string[] {
   const told = findings.filter(({ level }) => level === 'warning' || (dryRun && level === 'error'));
+  const refusals = (plan?.refused.length ?? 0) > 0;
   return told
-    .filter(({ level, subject }) => level !== 'error' || subject !== 'signatures')
+    .filter(({ level, subject }) => !refusals || level !== 'error' || subject !== 'signatures')
     .flatMap(({ level, what, hint }) => [`  ${level}: ${what}`, ...(hint === undefined ? [] : [`    hint: ${hint}`])]);
 }
 

@@ -9,6 +9,7 @@ import type { WritableStore } from '../store/store.ts';
 import { copyClosure } from '../transfer/copy.ts';
 import type { CopyResult } from '../transfer/copy.ts';
 import type { OnEvent } from '../transfer/events.ts';
+import { broughtBy } from './brought.ts';
 import { obstacleLines, verifyAgainstStore } from './verify.ts';
 import type { Obstacle } from './verify.ts';
 
@@ -58,7 +59,7 @@ async function expectApplicable({ bundles, destination, checkSignatures, signal 
   const obstacles: Obstacle[] = [];
   const before = new Set<StorePath>();
   for (const bundle of bundles) {
-    const found = await verifyAgainstStore(bundle, destination, { checkSignatures, before, signal });
+    const found = await verifyAgainstStore(broughtBy(bundle), destination, { checkSignatures, before, signal });
     obstacles.push(...found.obstacles);
     for (const { path } of [...bundle.infos, ...bundle.needs.infos]) before.add(path);
   }

@@ -7,6 +7,7 @@ import { Bundle } from '../store/bundle/bundle.ts';
 import type { Damage } from '../store/bundle/volume-file.ts';
 import { VolumeSet } from '../store/bundle/volume-set.ts';
 import type { Store, WritableStore } from '../store/store.ts';
+import { broughtBy } from './brought.ts';
 import type { BundleRequest, NeededPath } from './request.ts';
 import { takeInventory } from './take-inventory.ts';
 import type { Obstacle } from './verify.ts';
@@ -62,7 +63,7 @@ async function lackOfPaths(
     throw error;
   });
   if (!bundle) return { paths: [], ...unchecked };
-  const { obstacles } = await verifyAgainstStore(bundle, destination, { checkSignatures: false, signal });
+  const { obstacles } = await verifyAgainstStore(broughtBy(bundle), destination, { checkSignatures: false, signal });
   const paths = obstacles.flatMap((one) => neededPath(bundle, one));
   const others = obstacles.filter(({ kind }) => kind === 'space' || kind === 'refused');
   const there =

@@ -1,4 +1,4 @@
-// Says whether a bundle will apply: to a store, or to what an inventory says of one. Everything that speaks against it at
+// Says whether what a file brings will apply: to a store, or to what an inventory says of one. Everything that speaks against it at
 // once, not the first.
 
 import { NarrowError } from '../errors.ts';
@@ -6,11 +6,10 @@ import type { PathInfo } from '../model/path-info.ts';
 import { TrustedKeys, parsePublicKey } from '../model/signature.ts';
 import type { StorePath } from '../model/store-path.ts';
 import { isBase } from '../store/bundle/bases.ts';
-import type { Bundle } from '../store/bundle/bundle.ts';
 import { isInspectable } from '../store/facts.ts';
 import type { WritableStore } from '../store/store.ts';
 import { pathRefusal } from '../store/trust.ts';
-import { fetchable } from './fetchable.ts';
+import type { Brought } from './brought.ts';
 import type { Fetchable } from './fetchable.ts';
 import type { Inventory } from './inventory.ts';
 
@@ -53,21 +52,18 @@ export interface AgainstOptions {
 }
 
 export async function verifyAgainstStore(
-  bundle: Bundle,
+  brought: Brought,
   store: WritableStore,
   options: AgainstOptions = {},
 ): Promise<Applicability> {
   const { checkSignatures = true, signal } = options;
-  expectSameDir(bundle, store.storeDir, store.url);
-  const bases = await store.pathInfos(
-    bundle.needs.infos.map(({ path }) => path),
-    { signal },
-  );
-  const fetch = bundle.substitutable.size > 0 ? await fetchable(bundle, store, signal) : nothing;
-  const verdicts = await store.check([...bundle.infos, ...fetch.infos.values()], { checkSignatures, signal });
+  expectSameDir(brought, store.storeDir, store.url);
+  const bases = await store.pathInfos(brought.needs, { signal });
+  const fetch = brought.substitutable.size > 0 ? await brought.fetchable(store, signal) : nothing;
+  const verdicts = await store.check([...brought.infos, ...fetch.infos.values()], { checkSignatures, signal });
   const told = isInspectable(store) ? await store.inspect({ signal, quick: true }) : undefined;
   return applicability(
-    bundle,
+    brought,
     {
       url: store.url,
       has(path) {
@@ -85,25 +81,25 @@ export async function verifyAgainstStore(
       mayFetch: (path) => fetch.infos.has(path),
     },
     options,
-    (number) => isBase(bundle.needs.infos[number]!, bases.get(bundle.needs.infos[number]!.path)!),
+    (path) => isBase(brought.base(path), bases.get(path)!),
   );
 }
 
 export function verifyAgainstInventory(
-  bundle: Bundle,
+  brought: Brought,
   { facts, closure }: Inventory,
   options: AgainstOptions = {},
 ): Applicability {
   const { checkSignatures = true } = options;
   const { storeDir, trustedKeys, requireSignatures = true } = facts;
   const url = facts.stores.join(', ');
-  const { substitutable } = bundle;
-  expectSameDir(bundle, storeDir, url);
+  const { substitutable } = brought;
+  expectSameDir(brought, storeDir, url);
   const keys = new TrustedKeys((trustedKeys ?? []).map(parsePublicKey));
   const policy = { storeDir, requireSignatures, trustedKeys: keys };
   const infoOf = (path: StorePath): (typeof closure.infos)[number] | undefined => closure.infos[closure.numberOf(path)];
   return applicability(
-    bundle,
+    brought,
     {
       url,
       has(path) {
@@ -117,30 +113,26 @@ export function verifyAgainstInventory(
       mayFetch: (path) => substitutable.has(path),
     },
     options,
-    (number) => {
-      const { path, narHash } = bundle.needs.infos[number]!;
-      return Buffer.from(infoOf(path)!.narHash).equals(narHash);
-    },
+    (path) => Buffer.from(infoOf(path)!.narHash).equals(brought.base(path).narHash),
   );
 }
 
 function applicability(
-  bundle: Bundle,
+  brought: Brought,
   place: Place,
   { before = new Set() }: AgainstOptions,
-  isSameBase: (number: number) => boolean,
+  isSameBase: (path: StorePath) => boolean,
 ): Applicability {
   const { fetch } = place;
   const obstacles: Obstacle[] = [];
-  const fresh = bundle.infos.filter(({ path }) => !place.has(path) && !before.has(path));
-  const numbers = fresh.map(({ path }) => bundle.numbers.get(path)!);
-  const bases = new Set(numbers.flatMap((number) => bundle.basesOf(number)));
+  const fresh = brought.infos.filter(({ path }) => !place.has(path) && !before.has(path));
+  const bases = new Set(fresh.flatMap(({ path }) => brought.basesOf(path)));
   const needed = new Set([...fresh.flatMap(({ references }) => references), ...bases]);
-  for (const [number, { path }] of bundle.needs.infos.entries()) {
+  for (const path of brought.needs) {
     if (!needed.has(path) || before.has(path) || (!place.has(path) && place.mayFetch(path))) continue;
     const what = bases.has(path) ? 'paths are made from it' : 'paths refer to it';
     if (!place.has(path)) obstacles.push({ kind: 'missing', path, why: lackText(place, path, what) });
-    else if (bases.has(path) && !isSameBase(number))
+    else if (bases.has(path) && !isSameBase(path))
       obstacles.push({ kind: 'base', path, why: `${place.url} has other contents under ${path}, and ${what}` });
   }
   const coming = [...fresh, ...fetch.infos.values()];
@@ -152,7 +144,7 @@ function applicability(
   if (place.free !== undefined && narSize > place.free)
     obstacles.push({ kind: 'space', why: `${narSize} bytes are needed, and ${place.free} are free in ${place.url}` });
   const fetched = fetch.infos.size;
-  return { obstacles, valid: bundle.infos.length - fresh.length, fetched, narSize };
+  return { obstacles, valid: brought.infos.length - fresh.length, fetched, narSize };
 }
 
 function lackText({ url, fetch }: Place, path: StorePath, what: string): string {
@@ -160,9 +152,9 @@ function lackText({ url, fetch }: Place, path: StorePath, what: string): string 
   return `${url} does not have ${path}, and ${what}${why === undefined ? '' : `; it was to be fetched, but ${why}`}`;
 }
 
-function expectSameDir({ about }: Bundle, storeDir: string, url: string): void {
-  if (about.storeDir === storeDir) return;
-  throw new NarrowError('refused', `the bundle holds paths of ${about.storeDir}, ${url} of ${storeDir}`);
+function expectSameDir(brought: Brought, storeDir: string, url: string): void {
+  if (brought.storeDir === storeDir) return;
+  throw new NarrowError('refused', `the bundle holds paths of ${brought.storeDir}, ${url} of ${storeDir}`);
 }
 
 /** At most so many paths that would be refused are named: it is the same with all of them. */

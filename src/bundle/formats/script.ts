@@ -1,9 +1,11 @@
 // The shell script in front of a bundle that applies itself, for machines that have a Nix and no narrow. It is for any POSIX
 // shell, and needs tail, head, wc, sed, tr, df, mktemp and tar. Signatures are in the cache behind it: nix copy takes them.
 
+import { collect } from '../../bytes/source.ts';
 import { printStorePath } from '../../model/store-path.ts';
 import type { StoreDir, StorePath } from '../../model/store-path.ts';
-import { archiveLine } from '../../store/bundle/carried-kind.ts';
+import type { CarriedBytes } from '../../store/bundle/carried-bytes.ts';
+import { archiveLine, archiveOffset } from '../../store/bundle/carried-kind.ts';
 import type { CarryPlan } from './carry.ts';
 
 export interface ScriptRequest extends Pick<CarryPlan, 'infos' | 'needs'> {
@@ -18,6 +20,18 @@ const trailerSize = 74;
 /** The SHA-256 of the archive, behind it. */
 export function trailerFor(digest: Buffer): Buffer {
   return Buffer.from(`# sha256 ${digest.toString('hex')}\n`);
+}
+
+/** Where the archive of a file that applies itself lies, and what its SHA-256 has to be; undefined when it was cut. */
+export async function scriptPayload(
+  bytes: CarriedBytes,
+): Promise<{ readonly offset: number; readonly length: number; readonly digest: Buffer } | undefined> {
+  const offset = archiveOffset(bytes.head)!;
+  const end = bytes.size - trailerSize;
+  if (end < offset) return undefined;
+  const trailer = (await collect(bytes.range(end, trailerSize))).toString('latin1');
+  const digest = /^# sha256 ([0-9a-f]{64})\n$/.exec(trailer)?.[1];
+  return digest === undefined ? undefined : { offset, length: end - offset, digest: Buffer.from(digest, 'hex') };
 }
 
 /** The script; the archive comes right behind it. */

@@ -1,6 +1,7 @@
 // narrow bundle show and apply of files that others write.
 
 import { applyCarried, topsOfInfos } from '../../bundle/apply-carried.ts';
+import { neededByInfos } from '../../bundle/brought.ts';
 import { NarrowError } from '../../errors.ts';
 import { defaultStoreDir, printStorePath } from '../../model/store-path.ts';
 import type { StorePath } from '../../model/store-path.ts';
@@ -27,23 +28,30 @@ export async function areCarried(files: readonly string[], signal: AbortSignal):
   });
 }
 
+/** Throws `usage` unless there is one. */
+export function onlyFile(files: readonly string[]): string {
+  const [file] = files;
+  if (file === undefined || files.length > 1) throw new NarrowError('usage', 'name one file');
+  return file;
+}
+
 interface ShowOptions {
   readonly paths?: boolean;
   readonly json?: boolean;
 }
 
 export async function showCarried(files: readonly string[], options: ShowOptions, context: Context): Promise<void> {
-  const [file] = files;
-  if (file === undefined || files.length > 1) throw new NarrowError('usage', 'name one file');
+  const file = onlyFile(files);
   const storeDir = process.env['NIX_STORE_DIR'] || defaultStoreDir;
   await using carried = await openCarried(file, { storeDir, warn: openContext(context).warn, signal: context.signal });
-  const { infos, kind, encoding, fileSize, store } = carried;
+  const { infos, kind, store } = carried;
+  const { encoding, fileSize } = carried.bytes;
   const full = (path: StorePath): string => printStorePath(store.storeDir, path);
   const narSize = [...infos.values()].reduce((sum, info) => sum + info.narSize, 0);
   const keys = keyNames(carried);
-  const needs = missingIn(carried);
+  const needs = neededByInfos(infos);
   if (options.json)
-    return await context.out(
+    return context.out(
       JSON.stringify({
         kind,
         compression: encoding,
@@ -83,12 +91,6 @@ function keyNames({ infos }: Carried): string[] {
     signatures.map((one) => one.slice(0, one.indexOf(':'))),
   );
   return [...new Set(names)].sort();
-}
-
-/** Paths that something refers to and that are not in the file. */
-function missingIn({ infos }: Carried): StorePath[] {
-  const named = [...infos.values()].flatMap(({ references }) => references);
-  return [...new Set(named)].filter((path) => !infos.has(path)).sort();
 }
 
 export interface ApplyCarriedOptions {

@@ -5,7 +5,8 @@ import type { Context } from '../context.ts';
 import { defineApply } from './bundle-apply.ts';
 import { defineCreate } from './bundle-create.ts';
 import { defineMissing } from './bundle-missing.ts';
-import { defineShow, defineVerify } from './bundle-show.ts';
+import { defineShow } from './bundle-show.ts';
+import { defineVerify } from './bundle-verify.ts';
 
 export function define(command: Command, context: Context): void {
   command

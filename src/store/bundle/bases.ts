@@ -169,6 +169,6 @@ export class Bases implements NearbyStore, AsyncDisposable {
 }
 
 /** Whether a path that is there is the base that is meant. */
-export function isBase(base: BaseInfo, info: PathInfo): boolean {
+export function isBase(base: Pick<BaseInfo, 'narHash'>, info: PathInfo): boolean {
   return Buffer.from(base.narHash).equals(info.narHash.bytes.subarray(0, base.narHash.length));
 }

@@ -38,9 +38,8 @@ export interface CarriedOptions {
 export interface Carried extends AsyncDisposable {
   readonly store: Store;
   readonly kind: CarriedKind;
-  /** Bytes of the file, and how it is compressed. */
-  readonly fileSize: number;
-  readonly encoding: string;
+  /** The file itself. */
+  readonly bytes: CarriedBytes;
   /** All that it brings, references first. */
   readonly infos: ReadonlyMap<StorePath, PathInfo>;
 }
@@ -62,9 +61,8 @@ export async function openCarried(file: string, options: CarriedOptions): Promis
   const bytes = stack.use(await openCarriedBytes(file, options.signal));
   const store = stack.use(await storeOf(bytes, options));
   const infos = inOrder(await store.pathInfos(await store.allPaths(), options));
-  const { kind, fileSize, encoding } = bytes;
   const owned = stack.move();
-  return { store, kind, fileSize, encoding, infos, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { store, kind: bytes.kind, bytes, infos, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 async function storeOf(bytes: CarriedBytes, options: CarriedOptions): Promise<ListedStore> {

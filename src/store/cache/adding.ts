@@ -76,6 +76,8 @@ class Scheduler<Written> {
   readonly #paths = new Map<StorePath, Promise<boolean>>();
   /** By path, whether its narinfo is there or will be before all that is finished later. Never rejects. */
   readonly #ahead = new Map<StorePath, Promise<boolean>>();
+  /** Whether a path that is not among the items is there; asked for once, for thousands refer to the same few. */
+  readonly #others = new Map<StorePath, Promise<boolean>>();
   readonly #ordered: boolean;
   #freeWriters: number;
   #jobs = 0;
@@ -188,13 +190,18 @@ class Scheduler<Written> {
   async #expectReferences(info: PathInfo, known: ReadonlyMap<StorePath, Promise<boolean>>): Promise<void> {
     for (const reference of info.references) {
       if (reference === info.path) continue;
-      const there = await (known.get(reference) ?? this.#asking.run(() => this.#steps.has(reference)));
-      if (there) continue;
+      if (await (known.get(reference) ?? this.#isThere(reference))) continue;
       throw new NarrowError('refused', `${info.path} refers to ${reference}, which is not in the destination`, {
         hint: 'copy its closure, or that path first',
         data: { path: info.path, reference },
       });
     }
+  }
+
+  #isThere(path: StorePath): Promise<boolean> {
+    let there = this.#others.get(path);
+    if (!there) this.#others.set(path, (there = this.#asking.run(() => this.#steps.has(path))));
+    return there;
   }
 }
 

@@ -65,6 +65,9 @@ export interface CacheStoreOptions {
   readonly leasing: boolean;
 }
 
+/** Milliseconds for which what was looked at and missing counts as missing: a second question costs as much as a small path. */
+const absentFor = 60_000;
+
 /** A path whose NAR is there. */
 interface WrittenPath extends WrittenNar {
   /** Brought there already, where the place can. */
@@ -87,6 +90,8 @@ export class CacheStore implements WritableStore {
   readonly #leases = new Set<Claim>();
   readonly #trees = new SpooledTrees();
   #created: Promise<void> | undefined;
+  /** When paths were looked at that were missing, where a look costs a round trip. */
+  readonly #absent = new Map<StorePath, number>();
   /** What others have noted of a cache far away, once many paths were asked for. */
   #segments: Segments | undefined;
 
@@ -197,6 +202,7 @@ export class CacheStore implements WritableStore {
       options.signal?.throwIfAborted();
       const verdict = await this.#verdict(info, options);
       verdicts.set(info.path, verdict);
+      if (verdict.status === 'missing' && !this.#files.readNow) this.#absent.set(info.path, Date.now());
       if (verdict.status === 'valid' && verdict.newSignatures.length === 0) this.#segments?.hints.note(info, []);
     });
   }
@@ -287,12 +293,19 @@ export class CacheStore implements WritableStore {
 
   async #begin(item: Item, options: AddOptions): Promise<{ readonly status: 'valid' | 'missing' }> {
     options.signal?.throwIfAborted();
-    const verdict = options.repair === true ? { status: 'missing' as const } : await this.#verdict(item.info, options);
+    const known = options.repair === true || this.#wasAbsent(item.info.path);
+    const verdict = known ? { status: 'missing' as const } : await this.#verdict(item.info, options);
     if (verdict.status === 'missing') return { status: 'missing' };
     if (verdict.status !== 'valid')
       throw new NarrowError(verdict.status, `${item.info.path} in ${this.url}: ${verdict.why}`);
     await writeRealisations(this.#files, item.realisations ?? [], options);
     return { status: 'valid' };
+  }
+
+  /** A moment ago, and asked for the first time since. */
+  #wasAbsent(path: StorePath): boolean {
+    const age = Date.now() - (this.#absent.get(path) ?? -Infinity);
+    return this.#absent.delete(path) && age >= 0 && age < absentFor;
   }
 
   async #finish(item: Item, written: WrittenPath, signal: AbortSignal): Promise<number> {

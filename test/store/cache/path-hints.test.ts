@@ -18,11 +18,14 @@ import { openCache } from '../../../src/store/cache/opening.ts';
 import { PathHints } from '../../../src/store/cache/path-hints.ts';
 import { SftpFiles } from '../../../src/store/cache/sftp-files.ts';
 import { HttpFiles } from '../../../src/store/cache/http-files.ts';
+import { openS3Cache } from '../../../src/store/s3.ts';
 import { httpSettings } from '../../../src/store/http-settings.ts';
 import { HttpClient } from '../../../src/transport/http-client.ts';
 import { SshHostConnection } from '../../../src/transport/ssh.ts';
 import { cacheIn } from '../../cache/small-caches.ts';
 import { samplePath } from '../../contract/sample.ts';
+import { testContext } from '../../contract/context.ts';
+import { s3Access, startS3Server } from '../../lab/s3-server.ts';
 import { startNginx } from '../../lab/nginx.ts';
 import { tempDir } from '../../lab/temp.ts';
 
@@ -95,6 +98,24 @@ async function overHttp(root: string, stack: AsyncDisposableStack): Promise<Far>
   return { store, count: () => nginx.log().length };
 }
 
+/** Over S3, with a segment of these paths. */
+async function overS3(infos: readonly PathInfo[], stack: AsyncDisposableStack): Promise<Far> {
+  const server = stack.use(await startS3Server());
+  const put = (key: string, bytes: Buffer): unknown =>
+    server.objects.set(key, { bytes, etag: '"x"', modified: 0, type: '' });
+  const hints = new PathHints('/nix/store');
+  for (const one of infos) {
+    put(`${hashPart(one.path)}.narinfo`, Buffer.from(formatNarinfo(one, '/nix/store')));
+    hints.note(one, []);
+  }
+  put('narrow/paths/1-00000000', hints.segment('all')!);
+  const { url, env } = s3Access(server);
+  Object.assign(process.env, env);
+  const [bucket = '', search = ''] = url.slice('s3://'.length).split('?');
+  const store = stack.use(await openS3Cache(bucket, new URLSearchParams(search), testContext(), 'write'));
+  return { store, count: () => server.requests.length };
+}
+
 async function* nothing(): AsyncGenerator<never, void, undefined> {}
 
 async function check({ store, count }: Far, infos: readonly PathInfo[]): Promise<Record<string, number>> {
@@ -107,6 +128,9 @@ async function check({ store, count }: Far, infos: readonly PathInfo[]): Promise
   for await (const _ of store.add(nothing()));
   return counts;
 }
+
+/** In none of the caches. */
+const news = [info('new', [samplePath('p7')]), info('newer', [samplePath('new'), samplePath('p0')])];
 
 for (const [name, open] of [
   ['SFTP', overSftp],
@@ -122,12 +146,23 @@ for (const [name, open] of [
     const quick = await check(await open(full, stack), many);
     assert.deepEqual([quick['valid'], quick['missing']], [10_000, 0]);
     assert.ok(quick['requests']! <= 50, `${quick['requests']} requests`);
-    const news = [info('new', [samplePath('p7')]), info('newer', [samplePath('new'), samplePath('p0')])];
     const next = await check(await open(full, stack), [...many, ...news]);
     assert.deepEqual([next['valid'], next['missing']], [10_000, 2]);
     assert.ok(next['requests']! <= 50, `${next['requests']} requests`);
     assert.equal(readdirSync(join(full, 'narrow/paths')).filter((file) => file !== 'list').length, 1);
   });
+
+test('10,000 paths over S3 in 50 requests, or one by one', async () => {
+  await using stack = new AsyncDisposableStack();
+  const far = await overS3(many, stack);
+  const next = await check(far, [...many, ...news]);
+  assert.deepEqual([next['valid'], next['missing']], [10_000, 2]);
+  assert.ok(next['requests']! <= 50, `${next['requests']} requests`);
+  await far.store.files.remove(`${hashPart(top.path)}.narinfo`);
+  const doubted = await check(far, many.slice(-300));
+  assert.deepEqual([doubted['valid'], doubted['missing']], [299, 1]);
+  assert.ok(doubted['requests']! >= 300, `${doubted['requests']} requests`);
+});
 
 test('notes that are wrong are found out: then each path is looked at', async () => {
   await using stack = new AsyncDisposableStack();

@@ -28,7 +28,7 @@ export async function against(
   if (bytes && isInventory(bytes))
     return verifyAgainstInventory(brought, parseInventory(bytes, place), { checkSignatures });
   await using store = await openWritable(place, openContext(context, options));
-  return verifyAgainstStore(brought, store, { checkSignatures, signal: context.signal });
+  return await verifyAgainstStore(brought, store, { checkSignatures, signal: context.signal });
 }
 
 export function againstLines({ obstacles, valid, fetched, narSize }: Applicability, place: string): string[] {

@@ -51,7 +51,7 @@ export async function showCarried(files: readonly string[], options: ShowOptions
   const keys = keyNames(carried);
   const needs = neededByInfos(infos);
   if (options.json)
-    return context.out(
+    return await context.out(
       JSON.stringify({
         kind,
         compression: encoding,

@@ -35,7 +35,7 @@ async function runShow(files: readonly string[], options: ShowOptions, context: 
   await using bundle = await Bundle.open(allVolumes(files));
   const signatures = bundle.signatures(openContext(context, options).trustedKeys);
   const size = await bundle.volumes.fileSize();
-  if (options.json) return context.out(JSON.stringify(bundleJson(bundle, signatures, size)));
+  if (options.json) return await context.out(JSON.stringify(bundleJson(bundle, signatures, size)));
   const { about, needs, infos, volumes } = bundle;
   const full = (path: StorePath): string => printStorePath(about.storeDir, path);
   const changed = infos.filter((_, number) => bundle.basesOf(number).length > 0).length;

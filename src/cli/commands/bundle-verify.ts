@@ -62,7 +62,7 @@ async function runVerify(files: readonly string[], options: VerifyOptions, conte
   if (!applies) context.status = 3;
   if (options.json) {
     const told = { ok, damages, signatures, applies: found && applies, ...(found && againstJson(found, bundle.about)) };
-    return context.out(JSON.stringify(told));
+    return await context.out(JSON.stringify(told));
   }
   for (const damage of damages) context.say(damageError(damage).message);
   context.say(`signed ${signatureText(signatures)}`);

@@ -13,6 +13,7 @@ import { writeDeltaList } from '../store/cache/delta-list.ts';
 import { forEachAtOnce } from '../store/cache/slots.ts';
 import { survey } from './gc-survey.ts';
 import type { GcRequest, Survey } from './gc-survey.ts';
+import { pointToGeneration } from './generations.ts';
 import { formatIndex } from './index-file.ts';
 import { narReference, narinfoPart, readRow } from './inventory.ts';
 import { indexName } from './layout.ts';
@@ -41,6 +42,7 @@ export async function runGc(request: GcRequest): Promise<GcResult> {
   const found = await survey(request, now);
   const sweep = new Sweep(request, mark);
   request.onPhase?.('removing');
+  await pointToNewest(request, found);
   await sweep.all([...found.records, ...found.leases.dead]);
   await sweep.all(await realisationsOf(request, found));
   const gone = goneParts(found);
@@ -81,6 +83,16 @@ async function placeClock(files: GcRequest['store']['files'], signal: AbortSigna
   const time = (await files.stat(reference, { signal }))?.modified ?? Date.now();
   await files.remove(reference, { signal });
   return time;
+}
+
+/** No `latest` is left to be of a generation that goes. */
+async function pointToNewest(request: GcRequest, { roots, records }: Survey): Promise<void> {
+  const gone = new Set(records);
+  for (const generations of roots.names.values()) {
+    const newest = generations.find(({ reference }) => !gone.has(reference));
+    const fewer = generations.some(({ reference }) => gone.has(reference));
+    if (newest && fewer) await pointToGeneration(request.store, newest, request);
+  }
 }
 
 /** Removes files while the mark lives. */

@@ -86,6 +86,22 @@ export async function addGeneration(
   }
 }
 
+/**
+ * Makes `latest` a copy of this generation where it is of an older one or not there: whoever made it was killed before. The numbers
+ * between lead on from an older one, but only as long as they are there.
+ */
+export async function pointToGeneration(
+  store: Pick<CacheStore, 'files' | 'storeDir'>,
+  generation: Generation,
+  options: FileOptions = {},
+): Promise<void> {
+  const { name } = generation;
+  const pointed = await readGeneration(store, name, latest, options);
+  if (pointed && pointed.generation >= generation.generation) return;
+  const bytes = Buffer.from(formatRecord(store.storeDir, generation));
+  await store.files.write(generationReference(name, latest), bytes, mediaTypes.text, options);
+}
+
 /** Signatures that a generation lacks. */
 export function lackingSignatures(
   { storeDir }: Pick<CacheStore, 'storeDir'>,

@@ -14,7 +14,7 @@ import type { OnEvent } from '../transfer/events.ts';
 import { PushedDeltas } from './deltas/pushing.ts';
 import type { DeltaPlan, DeltaRules } from './deltas/pushing.ts';
 import type { LaidDelta } from './deltas/lay.ts';
-import { addGeneration, newestGeneration } from './generations.ts';
+import { addGeneration, newestGeneration, pointToGeneration } from './generations.ts';
 import type { Generation } from './record.ts';
 import { addPush } from './roots.ts';
 import type { SecretPattern } from './secrets/patterns.ts';
@@ -185,5 +185,7 @@ async function nameGeneration(
   const newest = await newestGeneration(cache, name, options);
   const signers = newest?.signatures.map((text) => text.slice(0, text.indexOf(':')));
   const same = newest?.paths.join() === roots.join() && keys.every((key) => signers?.includes(key.name));
-  return same ? newest : addGeneration(cache, name, roots, keys, options);
+  if (!same) return addGeneration(cache, name, roots, keys, options);
+  await pointToGeneration(cache, newest, options);
+  return newest;
 }

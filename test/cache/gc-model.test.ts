@@ -2,7 +2,7 @@
 // its NAR or what it refers to, and what is pinned or the newest of its name is never lost.
 
 import assert from 'node:assert/strict';
-import { existsSync, utimesSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -18,6 +18,7 @@ import type { CacheFiles } from '../../src/store/cache/files.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { Sample } from '../contract/sample.ts';
 import { tempDir } from '../lab/temp.ts';
+import { isDeath, mortalFiles } from './mortal-files.ts';
 import {
   age,
   cacheOver,
@@ -32,55 +33,6 @@ import {
 
 const hour = 3_600_000;
 
-class Died extends Error {}
-
-/** Files that stop for good before one of the changes, and look at the cache after each. */
-function mortal(dir: string, lives: number, random: (below: number) => number): CacheFiles {
-  const claims = new Set<string>();
-  let left = lives;
-  const die = (): never => {
-    // the process is gone: what stood for it is silent
-    const past = new Date(Date.now() - 2 * hour);
-    for (const claim of claims) if (existsSync(join(dir, claim))) utimesSync(join(dir, claim), past, past);
-    throw new Died();
-  };
-  const changing = async <T>(change: () => Promise<T>): Promise<T> => {
-    for (let n = random(12); n > 0; n--) await turn();
-    if (left-- <= 0) die();
-    const result = await change();
-    expectWhole(dir, 'after a change');
-    return result;
-  };
-  const slowly = async <T>(call: () => Promise<T>): Promise<T> => {
-    for (let n = random(6); n > 0; n--) await turn();
-    return call();
-  };
-  const files = new DirectoryFiles(dir);
-  const claiming = (reference: string): void => {
-    if (/^narrow\/(gc|leases\/)/.test(reference)) claims.add(reference);
-  };
-  return new Proxy<CacheFiles>(files, {
-    get(target, key) {
-      const value: unknown = Reflect.get(target, key, target);
-      if (typeof value !== 'function') return value;
-      return (...args: unknown[]): unknown => {
-        if (left < 0) throw new Died();
-        const call = (): Promise<unknown> => Reflect.apply(value, target, args) as Promise<unknown>;
-        if (key === 'write' || key === 'create') claiming(args[0] as string);
-        if (key === 'write' || key === 'create' || key === 'remove') return changing(call);
-        // who reads is overtaken, too
-        if (key === 'read' || key === 'stat') return slowly(call);
-        if (key !== 'stage') return Reflect.apply(value, target, args);
-        return target.stage().then((staged) => ({
-          write: (chunk: Uint8Array) => staged.write(chunk),
-          commit: (reference: string, type: string) => changing(() => staged.commit(reference, type)),
-          [Symbol.asyncDispose]: () => staged[Symbol.asyncDispose](),
-        }));
-      };
-    },
-  });
-}
-
 interface World {
   readonly dir: string;
   readonly random: (below: number) => number;
@@ -88,9 +40,12 @@ interface World {
   readonly source: Store;
 }
 
-/** Most live long. */
+/** Most live long, and all are overtaken by others. */
 function filesOf({ dir, random }: World): CacheFiles {
-  return mortal(dir, random(3) === 0 ? random(12) : 1e9, random);
+  const pause = async (): Promise<void> => {
+    for (let n = random(9); n > 0; n--) await turn();
+  };
+  return mortalFiles(dir, { lives: random(3) === 0 ? random(12) : 1e9, pause });
 }
 
 const names = ['fnord', 'pi'];
@@ -154,11 +109,9 @@ async function settle(action: Promise<void>): Promise<'done' | 'died' | 'busy'> 
     await action;
     return 'done';
   } catch (error) {
-    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-      if (cause instanceof Died) return 'died';
+    if (isDeath(error)) return 'died';
+    for (let cause: unknown = error; cause instanceof Error; cause = cause.cause)
       if (/is being collected already/.test(cause.message)) return 'busy';
-      if (cause instanceof SuppressedError && cause.error instanceof Died) return 'died';
-    }
     throw error;
   }
 }

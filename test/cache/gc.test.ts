@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { planGc, runGc } from '../../src/cache/gc.ts';
 import type { GcRequest } from '../../src/cache/gc-survey.ts';
-import { addGeneration } from '../../src/cache/generations.ts';
+import { addGeneration, newestGeneration } from '../../src/cache/generations.ts';
 import { takeInventory } from '../../src/cache/inventory.ts';
 import { addPin, addPush } from '../../src/cache/roots.ts';
 import { isNarrowError } from '../../src/errors.ts';
@@ -82,6 +82,19 @@ test('pins and generations keep what they need, and everything else goes', async
   assert.equal(nars(dir), 3);
   assert.equal(readdirSync(dir).filter((name) => name.endsWith('.ls')).length, 3);
   assert.ok(!existsSync(join(dir, collectorMark)));
+});
+
+test('a pointer that was left behind by pushes that were killed is not left to what goes', async () => {
+  const { dir, all } = await filled();
+  await using cache = await cacheIn(dir);
+  for (const one of [all.app, all.other, all.lone]) await addGeneration(cache, 'n', [one.info.path], []);
+  writeFileSync(join(dir, 'narrow/names/n/latest'), readFileSync(join(dir, 'narrow/names/n/1')));
+  assert.equal((await newestGeneration(cache, 'n'))?.generation, 3, 'the numbers between lead to it');
+  age(dir, 2 * hour);
+  await gc(dir, {});
+  assert.deepEqual(readdirSync(join(dir, 'narrow/names/n')).sort(), ['3', 'latest']);
+  assert.equal((await newestGeneration(cache, 'n'))?.generation, 3);
+  assert.equal((await addGeneration(cache, 'n', [all.lone.info.path], [])).generation, 4);
 });
 
 test('a plan changes nothing, and says what the run then does', async () => {

@@ -28,7 +28,8 @@ export function resolveInStore(storeDir: StoreDir, text: string): { path: StoreP
     if (!link) break;
     file = resolve(dirname(link.at), link.target, link.rest);
   }
-  throw new NarrowError('usage', `'${text}' is no path in ${storeDir}`, {
+  const absent = lstatSync(resolve(text), { throwIfNoEntry: false }) ? '' : ': there is no such file';
+  throw new NarrowError('usage', `'${text}' is no path in ${storeDir}${absent}`, {
     hint: `give a store path, a link such as ./result, or a file inside a store path`,
   });
 }

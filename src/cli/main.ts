@@ -55,15 +55,16 @@ export async function main(args: readonly string[]): Promise<void> {
   // whoever ended it from afar knows
   const quiet = args[0] === 'stdio';
   watchSignals(abort, context, quiet);
+  let program: Command | undefined;
   try {
-    const program = await programFor(args, context);
-    await program.parseAsync(args, { from: 'user' });
+    program = await programFor(args, context);
+    await program.parseAsync(isHelpOnNothing(args) ? args.slice(1) : args, { from: 'user' });
     process.exitCode = context.status;
   } catch (error) {
     process.exitCode =
       quiet && abort.signal.aborted
         ? errorCodes.aborted.exit
-        : report(foreseen(error, args), context, args.includes('--json'));
+        : report(foreseen(error, program, args), context, args.includes('--json'));
   }
 }
 
@@ -105,14 +106,31 @@ https://HOST. A command that works on one store takes --store; copy has two,
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 the answer is "no", 130 interrupted.`;
 
 /** What commander says of wrong usage, as an error of ours; its help and version stay what they are. */
-function foreseen(error: unknown, args: readonly string[]): unknown {
+function foreseen(error: unknown, program: Command | undefined, args: readonly string[]): unknown {
   if (!(error instanceof CommanderError) || error.exitCode === 0 || error.code === 'commander.help') return error;
-  const [what = '', guess] = error.message.replace(/^error: /, '').split('\n');
-  const name = args.find((arg) => Object.hasOwn(commands, arg));
-  const help = `narrow ${name === undefined ? '' : `${name} `}--help`;
+  const [first = '', guess] = error.message.replace(/^error: /, '').split('\n');
+  const what = first.replace(/\. Expected (.*) but got (.*)\.$/, ': expected $1, got $2');
+  const help = `${called(program, args)} --help`;
   const hint =
     guess === undefined ? `see ${help}` : `${guess.replace(/^\((.*)\)$/, '$1').replace(/^D/, 'd')} else see ${help}`;
   return new NarrowError('usage', what, { hint });
+}
+
+/** The command that the words name, as far as there is one: `narrow cache gc`. */
+function called(program: Command | undefined, args: readonly string[]): string {
+  const words = ['narrow'];
+  let command = program;
+  for (const arg of args) {
+    command = command?.commands.find((one) => one.name() === arg);
+    if (!command) break;
+    words.push(arg);
+  }
+  return words.join(' ');
+}
+
+/** `narrow help coppy`, which would print the help that was not asked for. */
+function isHelpOnNothing([first, second]: readonly string[]): boolean {
+  return first === 'help' && second !== undefined && second !== 'help' && !Object.hasOwn(commands, second);
 }
 
 /** The first signal asks to stop and clean up, which is said unless `quiet`; the second ends at once. */

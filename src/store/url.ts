@@ -50,8 +50,15 @@ export function parseStoreUrl(text: string): StoreUrl {
     });
   }
   throw new NarrowError('usage', `'${text}' is no store URL`, {
-    hint: 'for example: auto, local, local?root=DIR, file:///srv/cache, https://cache.example.org',
+    hint: meant(base) ?? 'for example: auto, local?root=DIR, ssh://HOST, file:///srv/cache, https://cache.example.org',
   });
+}
+
+/** What `base` may have been meant to be: a bare name is a machine or a directory, and `ssh:HOST` lacks its slashes. */
+function meant(base: string): string | undefined {
+  if (/^([\w.-]+@)?[\w.-]+$/.test(base)) return `a machine is ssh://${base}, a directory is ./${base}`;
+  const [, scheme, place] = /^(ssh|ssh-ng|sftp|s3|file|https?):\/?([^/].*)$/.exec(base) ?? [];
+  return scheme && `did you mean ${scheme}://${scheme === 'file' ? '/' : ''}${place}?`;
 }
 
 /** `unix:///run/other.socket`; without a path, the machine's own daemon. */

@@ -90,12 +90,11 @@ function signatureProblem({ storeDir }: Store, info: PathInfo, { keys, signature
   const needed = Math.max(1, signatures);
   const valid = keys.validSignatures(storeDir, info);
   if (valid.length >= needed) return undefined;
-  const names = info.signatures.map((s) => s.slice(0, s.indexOf(':')));
-  const has = names.length === 0 ? 'it has none' : `it is signed by ${names.join(', ')}`;
-  return {
-    kind: 'signatures',
-    message: `it needs ${needed === 1 ? 'a signature' : `${needed} signatures`} by trusted keys and has ${valid.length}: ${has}`,
-  };
+  const names = new Set(info.signatures.map((s) => s.slice(0, s.indexOf(':'))));
+  const lack =
+    needed === 1 ? 'no trusted key signed it' : `it has ${valid.length} of ${needed} signatures by trusted keys`;
+  const has = names.size === 0 ? 'it has no signature' : `its signatures are by ${[...names].join(', ')}`;
+  return { kind: 'signatures', message: `${lack}: ${has}` };
 }
 
 async function contentsProblem(

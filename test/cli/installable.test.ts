@@ -30,6 +30,8 @@ test('what is no store path is told so', () => {
   for (const text of ['/etc/passwd', join(dir, 'absent'), join(dir, 'loop'), '/gone/store']) {
     assert.throws(() => resolveStorePath('/gone/store', text), { code: 'usage' }, text);
   }
+  assert.throws(() => resolveStorePath('/gone/store', join(dir, 'absent')), { message: /there is no such file$/ });
+  assert.throws(() => resolveStorePath('/gone/store', '/etc/passwd'), { message: /is no path in \/gone\/store$/ });
 });
 
 test('32 digits are a hash part', () => {

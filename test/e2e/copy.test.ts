@@ -238,7 +238,13 @@ test('what is asked for and not there is told with status 1, wrong usage with 2'
   assert.match(await fails(3, ['info', '--store', local(root), absent]), /does not have/);
   assert.match(await fails(2, ['copy', '--from', 'nonsense', absent]), /no store URL/);
   assert.match(await fails(2, ['copy', '--nonsense']), /unknown option/);
+  assert.match(await fails(2, ['copy', '--to', 'me@pi', absent]), /hint: .* ssh:\/\/me@pi/);
   assert.match(await fails(2, ['nonsense']), /unknown command/);
+  assert.match(await fails(2, ['help', 'coppy']), /^narrow: unknown command 'coppy'\n  hint: did you mean copy\?/);
+  assert.equal(
+    await fails(2, ['key', 'generate', 'a', 'b']),
+    "narrow: too many arguments for 'generate': expected 1 argument, got 2\n  hint: see narrow key generate --help\n",
+  );
 });
 
 test('several sources: what one lacks another gives, and one that is out of reach is told', async () => {

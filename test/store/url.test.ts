@@ -37,3 +37,13 @@ for (const [text, code] of bad) {
     assert.throws(() => parseStoreUrl(text), { code });
   });
 }
+
+test('what was probably meant is said', () => {
+  for (const [text, hint] of [
+    ['pi1', 'a machine is ssh://pi1, a directory is ./pi1'],
+    ['ssh:me@pi1', 'did you mean ssh://me@pi1?'],
+    ['file:/srv/cache', 'did you mean file:///srv/cache?'],
+    ['https:/cache.example.org', 'did you mean https://cache.example.org?'],
+  ] as const)
+    assert.throws(() => parseStoreUrl(text), { code: 'usage', hint }, text);
+});

@@ -139,8 +139,12 @@ async function print(
 ): Promise<void> {
   const bad = new Set(problems.map((problem) => problem.path)).size;
   if (options.json) await context.out(JSON.stringify({ paths, bytes, problems }));
-  else for (const { path, kind, message } of problems) await context.out(`${path}: ${kind}: ${message}`);
+  else for (const { path, message } of problems) await context.out(`${path}: ${message}`);
   const verdict = bad === 0 ? 'all is well' : `${count(problems.length, 'problem')} in ${count(bad, 'path')}`;
   if (!options.json) context.say(`checked ${count(paths, 'path')}, ${formatBytes(bytes)} read: ${verdict}`);
+  if (!options.json && problems.some((problem) => problem.kind === 'signatures'))
+    context.say(
+      '  hint: --trusted-public-key KEY trusts a key, --no-trust does not ask for signatures, narrow sign adds one',
+    );
   if (bad > 0) context.status = problems.some((problem) => problem.kind === 'unreadable') ? 1 : 3;
 }

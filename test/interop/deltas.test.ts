@@ -12,7 +12,7 @@ for (const label of labels) {
     const [basic, rebuilt, updated] = await Promise.all([closure('basic'), closure('rebuilt'), closure('updated')]);
     await using lab = await startPair(basic, rebuilt, { nix: label });
     await install(lab, 'pi1');
-    const roots = ['--out-link', 'kept', '--profile', '/nix/var/nix/profiles/lab'];
+    const roots = ['--out-link', 'kept', '--profile', '/nix/var/nix/profiles/system'];
     const before = await lab.bytes('pi1');
     const said = await copies(lab, ['--to', 'ssh://pi1', ...roots, rebuilt.top]);
     assert.match(said, /narrow \S+ there, which rebuilds from \d+ paths/);
@@ -20,7 +20,8 @@ for (const label of labels) {
     // login and all
     assert.ok(moved < 25_000, `${moved} bytes`);
     assert.equal(readlinkSync(join(lab.root('pi1'), 'root/kept')), rebuilt.top);
-    assert.equal(readlinkSync(join(lab.root('pi1'), 'nix/var/nix/profiles/lab')), 'lab-1-link');
+    assert.equal(readlinkSync(join(lab.root('pi1'), 'nix/var/nix/profiles/system')), 'system-1-link');
+    assert.match(said, /profiles\/system leads to .*\nto run it: .*\/bin\/switch-to-configuration switch\n$/);
     await lab.exec('pi1', ['nix-store', '--gc']);
     await expectWhole(lab, 'pi1', rebuilt);
     await lab.seed('pi1', updated.root, [updated.top]);

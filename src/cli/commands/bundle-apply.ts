@@ -19,7 +19,7 @@ import { startProgress } from '../output/progress.ts';
 import type { Progress } from '../output/progress.ts';
 import type { OnEvent } from '../../transfer/events.ts';
 import { applyCarriedFiles, areCarried } from './bundle-carried.ts';
-import { finisher, switchText } from './bundle-links.ts';
+import { finisher, switchText, systemProfile } from './bundle-links.ts';
 import type { Finisher, LinkOptions } from './bundle-links.ts';
 import { allVolumes, signatureText } from './bundle-show.ts';
 
@@ -48,8 +48,6 @@ export function defineApply(command: Command, context: Context): void {
     .addHelpText('after', examples)
     .action((files: string[], options: ApplyOptions) => runApply(files, options, context));
 }
-
-const systemProfile = '/nix/var/nix/profiles/system';
 
 const examples = `
 Examples:

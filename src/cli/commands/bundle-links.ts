@@ -109,6 +109,7 @@ function expectLinks(
   return store;
 }
 
+export const systemProfile = '/nix/var/nix/profiles/system';
 const switcher = ['bin', 'switch-to-configuration'].map(byteStringOf);
 
 /** The command that runs a system, or that this is none. */

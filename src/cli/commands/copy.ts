@@ -26,6 +26,7 @@ import { pathArguments, repeat, resolvePaths, trustOptions } from '../options.ts
 import { count, formatBytes } from '../output/human.ts';
 import { deltaJson, deltaLines } from '../output/deltas.ts';
 import { resolveNames } from '../name-roots.ts';
+import { switchText, systemProfile } from './bundle-links.ts';
 import { planLines, preflightLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
 
@@ -135,7 +136,10 @@ async function runCopy(given: readonly string[], asked: CopyOptions, context: Co
   progress.stop();
   const run = { ...result, bytesRead, seconds: (performance.now() - started) / 1000 };
   if (options.json) await context.out(JSON.stringify(resultJson(run, source, options)));
-  else if (!dryRun) for (const line of [summary(run, source), ...deltaLines(run.deltas, run.plan)]) context.say(line);
+  else if (!dryRun) {
+    for (const line of [summary(run, source), ...deltaLines(run.deltas, run.plan)]) context.say(line);
+    for (const line of await linkLines(destination, roots, options)) context.say(line);
+  }
   if (result.plan.differs.length > 0 || (dryRun && result.findings.some((f) => f.level === 'error')))
     context.status = 3;
 }
@@ -205,6 +209,18 @@ function rootMaker(
     if (outLink !== undefined) await destination.addRoot(outLink, roots[0]!);
     if (profile !== undefined) await destination.setProfile(profile, roots[0]!);
   };
+}
+
+/** What now leads to the path, and how to run it where that is the system's profile. */
+async function linkLines(
+  destination: WritableStore,
+  [root]: readonly StorePath[],
+  { outLink, profile }: CopyOptions,
+): Promise<string[]> {
+  const links = [outLink, profile].filter((link) => link !== undefined);
+  if (root === undefined || links.length === 0) return [];
+  const lines = links.map((link) => `${link} leads to ${printStorePath(destination.storeDir, root)}`);
+  return profile === systemProfile ? [...lines, await switchText(destination, root)] : lines;
 }
 
 function summary({ plan, outcomes, bytes, directBytes, bytesRead, seconds, deltas }: CopyRun, source: Store): string {

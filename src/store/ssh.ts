@@ -285,7 +285,7 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
   }
 
   add(items: AsyncIterable<Item>, options: AddOptions = {}): AsyncIterable<Outcome> {
-    const { url } = this;
+    const { url, storeDir } = this;
     const { warn } = this.#context;
     const sessions = [() => this.#client(), ...this.#further()];
     const infos = (paths: readonly StorePath[]): Promise<readonly PathInfo[]> => this.#infos(paths);
@@ -295,7 +295,8 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
         tell(outcome);
       };
       try {
-        await addOverServe({ url, warn, sessions, infos, missing: this.#missing }, items, { ...options, signal }, hear);
+        const place = { url, storeDir, warn, sessions, infos, missing: this.#missing };
+        await addOverServe(place, items, { ...options, signal }, hear);
       } catch (error) {
         throw explainGreeting(error, this.place.connection.host);
       }

@@ -70,7 +70,7 @@ export function realisationRefusal(
  * True when the id is that of a fixed output: a hash over the very path, which thus proves itself. Nix writes such
  * realisations, unsigned, where ca-derivations is enabled.
  */
-function isFixedOutput(storeDir: StoreDir, info: PathInfo, realisation: Realisation): boolean {
+export function isFixedOutput(storeDir: StoreDir, info: PathInfo, realisation: Realisation): boolean {
   if (realisation.kind !== 'hashed' || !info.ca || realisation.outPath !== info.path) return false;
   const bytes = fixedOutputDigest(info.ca, printStorePath(storeDir, info.path));
   return realisation.id === `${formatHash({ algo: 'sha256', bytes }, 'base16')}!out`;

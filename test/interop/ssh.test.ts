@@ -1,6 +1,7 @@
 // Stores of other machines over a real sshd with its default limits: every Nix, both protocols.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { closure, keyPair } from '../lab/closures.ts';
 import { nix } from '../lab/nix.ts';
@@ -59,3 +60,15 @@ for (const [scheme, label] of [
     assert.equal(await nix('2.8').complaints(lab.root('pi')), undefined);
   });
 }
+
+test('ssh: what Nix notes of fixed outputs where ca-derivations is enabled says nothing that would have to go along', async () => {
+  const basic = await closure('basic');
+  await using lab = await start({ pi: {} }, basic);
+  await lab.seed('work', basic.root, basic.drvs);
+  const noted = 'select 1 from Realisations join ValidPaths v on v.id = outputPath where v.ca is not null';
+  const db = new DatabaseSync(join(lab.root('work'), 'nix/var/nix/db/db.sqlite'), { readOnly: true });
+  assert.ok(db.prepare(noted).all().length > 0);
+  db.close();
+  assert.doesNotMatch(await copies(lab, ['--to', 'ssh://pi', basic.top]), /realisation/);
+  assert.equal(await nix('2.8').complaints(lab.root('pi')), undefined);
+});

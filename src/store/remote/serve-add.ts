@@ -2,9 +2,10 @@
 
 import { NarrowError } from '../../errors.ts';
 import type { PathInfo } from '../../model/path-info.ts';
-import type { StorePath } from '../../model/store-path.ts';
+import type { StoreDir, StorePath } from '../../model/store-path.ts';
 import type { ServeClient } from '../../protocol/serve/client.ts';
 import type { AddOptions, Item, Outcome } from '../store.ts';
+import { isFixedOutput } from '../trust.ts';
 import { batchesOf } from './batches.ts';
 import { bulkItems, outcomeOfKnown } from './bulk.ts';
 import { Dispatcher } from './dispatcher.ts';
@@ -12,6 +13,7 @@ import { ServeLane } from './serve-lane.ts';
 
 export interface ServePlace {
   readonly url: string;
+  readonly storeDir: StoreDir;
   /** The session that asked, then further ones; each is a new one after the last has ended. */
   readonly sessions: (() => ServeClient)[];
   /** Paths that were not there when it was checked. */
@@ -62,11 +64,11 @@ async function knownOf(place: ServePlace, items: readonly Item[]): Promise<Reado
   return new Map(unasked.length === 0 ? [] : (await place.infos(unasked)).map((info) => [info.path, info]));
 }
 
-/** Realisations cannot be sent: what needs them is refused, for the others a warning will do. */
-function realisationsRefused({ url, warn }: ServePlace): (item: Item) => Error | undefined {
+/** Realisations cannot be sent: what needs them is refused, for the others a warning will do. That of a fixed output says nothing new. */
+function realisationsRefused({ url, storeDir, warn }: ServePlace): (item: Item) => Error | undefined {
   let warned = false;
   return ({ info, realisations = [] }) => {
-    if (realisations.length === 0) return undefined;
+    if (realisations.every((one) => isFixedOutput(storeDir, info, one))) return undefined;
     if (info.ca) {
       const why = `${url} cannot be told the realisations of ${info.path}, the output of a content-addressed derivation`;
       return new NarrowError('refused', why, { hint: 'use ssh-ng://' });

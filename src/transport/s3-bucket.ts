@@ -33,10 +33,18 @@ export interface S3Object {
 /** `absent`: 403 says that there is no such object, as it does to who may not list. */
 export type Forbidden = 'absent' | 'refused';
 
+export interface PutOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Others wait until it is there: it goes first. */
+  readonly urgent?: boolean | undefined;
+}
+
 interface Call {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE' | 'list';
   readonly key: string;
   readonly signal: AbortSignal | undefined;
+  /** Others wait for its answer. */
+  readonly urgent?: boolean | undefined;
 }
 
 interface SendOptions {
@@ -120,8 +128,8 @@ export class S3Bucket implements AsyncDisposable {
   }
 
   /** Writes an object, replacing what is there. `bytes` are kept until all is done. */
-  async put(key: string, bytes: Uint8Array, type: string, signal?: AbortSignal): Promise<void> {
-    await this.#put({ key, body: bytes, signal }, type, {});
+  async put(key: string, bytes: Uint8Array, type: string, options: PutOptions = {}): Promise<void> {
+    await this.#put({ key, body: bytes, signal: options.signal }, type, {}, options.urgent);
   }
 
   /** Writes an object unless there is one: then false. Undefined where the server cannot do that. */
@@ -214,6 +222,7 @@ export class S3Bucket implements AsyncDisposable {
     request: Omit<ObjectRequest, 'method'>,
     type: string,
     conditions: Readonly<Record<string, string>>,
+    urgent?: boolean,
   ): Promise<void> {
     const { storageClass } = this.#settings;
     const kept = storageClass === undefined ? {} : { 'x-amz-storage-class': storageClass };
@@ -222,7 +231,9 @@ export class S3Bucket implements AsyncDisposable {
       method: 'PUT',
       headers: { 'content-type': type, ...kept, ...conditions },
     };
-    await this.#run({ method: 'PUT', key: request.key, signal: request.signal }, () => this.#objects.send(whole));
+    await this.#run({ method: 'PUT', key: request.key, signal: request.signal, urgent }, () =>
+      this.#objects.send(whole),
+    );
   }
 
   async #get(
@@ -245,13 +256,13 @@ export class S3Bucket implements AsyncDisposable {
   }
 
   /** Sends until there is an answer that counts. Throws a NarrowError with what the SDK threw as its cause. */
-  async #run<T>({ method, key, signal }: Call, task: (options: SendOptions) => Promise<T>): Promise<T> {
+  async #run<T>({ method, key, signal, urgent }: Call, task: (options: SendOptions) => Promise<T>): Promise<T> {
     const { retry } = this.#settings.http;
     const options = signal === undefined ? {} : { abortSignal: signal };
     for (let attempt = 1; ; attempt++) {
       try {
         signal?.throwIfAborted();
-        return await this.#pace.run(() => task(options), isSlowDown);
+        return await this.#pace.run(() => task(options), isSlowDown, { urgent });
       } catch (error) {
         signal?.throwIfAborted();
         if (attempt >= retry.attempts || !isTransientS3(error)) {

@@ -14,6 +14,7 @@ export class S3Pace {
   #epoch = 0;
   #credit = 0;
   readonly #waiting: (() => void)[] = [];
+  readonly #urgent: (() => void)[] = [];
 
   /** `most` requests at once, whatever the answers. */
   constructor(most: number) {
@@ -25,9 +26,17 @@ export class S3Pace {
     return this.#limit;
   }
 
-  /** Runs the task when there is room for it. `slowDown` tells whether its failure was a request for less. */
-  async run<T>(task: () => Promise<T>, slowDown: (error: unknown) => boolean): Promise<T> {
-    if (this.#running >= this.#limit) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /**
+   * Runs the task when there is room for it. `slowDown` tells whether its failure was a request for less. What is urgent goes before
+   * all that wait and are not.
+   */
+  async run<T>(
+    task: () => Promise<T>,
+    slowDown: (error: unknown) => boolean,
+    { urgent = false }: { readonly urgent?: boolean | undefined } = {},
+  ): Promise<T> {
+    if (this.#running >= this.#limit)
+      await new Promise<void>((resolve) => (urgent ? this.#urgent : this.#waiting).push(resolve));
     else this.#running++;
     const epoch = this.#epoch;
     try {
@@ -46,9 +55,10 @@ export class S3Pace {
   #grow(): void {
     this.#credit += this.#careful ? 1 / this.#limit : 1;
     // only a limit that is felt is raised
-    if (this.#waiting.length === 0) this.#credit = Math.min(this.#credit, 1);
+    const felt = this.#waiting.length + this.#urgent.length > 0;
+    if (!felt) this.#credit = Math.min(this.#credit, 1);
     const grown = Math.floor(this.#credit);
-    if (grown === 0 || this.#waiting.length === 0) return;
+    if (grown === 0 || !felt) return;
     this.#credit -= grown;
     this.#limit = Math.min(this.#most, this.#limit + grown);
   }
@@ -62,9 +72,11 @@ export class S3Pace {
   }
 
   #admit(): void {
-    while (this.#running < this.#limit && this.#waiting.length > 0) {
+    while (this.#running < this.#limit) {
+      const next = this.#urgent.shift() ?? this.#waiting.shift();
+      if (!next) return;
       this.#running++;
-      this.#waiting.shift()!();
+      next();
     }
   }
 }

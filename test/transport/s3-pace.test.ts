@@ -37,6 +37,18 @@ test('a refusal halves it once, however many were on their way; then it grows sl
   assert.ok(pace.limit > 32 && pace.limit < 45, `${pace.limit}`);
 });
 
+test('what is urgent goes before what waits', async () => {
+  const pace = new S3Pace(1);
+  const order: string[] = [];
+  const task = (name: string) => async (): Promise<void> => {
+    await tick();
+    order.push(name);
+  };
+  const run = (name: string, urgent = false): Promise<void> => pace.run(task(name), always, { urgent });
+  await Promise.all([run('first'), run('second'), run('third'), run('urgent', true)]);
+  assert.deepEqual(order, ['first', 'urgent', 'second', 'third']);
+});
+
 test('other failures say nothing of the pace', async () => {
   const pace = new S3Pace(64);
   await assert.rejects(

@@ -33,6 +33,7 @@ import { verdictOnKnown } from '../verdict.ts';
 import type { InspectOptions, StoreFacts } from '../facts.ts';
 import type { Claim } from './claim.ts';
 import { writeDebugIndex } from './debug-info.ts';
+import { fewNames } from './few-names.ts';
 import type { CacheFiles, PreparedFile } from './files.ts';
 import { mediaTypes } from './files.ts';
 import { takeLease } from './leases.ts';
@@ -63,6 +64,8 @@ export interface CacheStoreOptions {
   readonly create: () => Promise<void>;
   /** It is there, and to be written: what is held is leased, so that nobody collects it. */
   readonly leasing: boolean;
+  /** It is not there yet. */
+  readonly fresh: boolean;
 }
 
 /** Milliseconds for which what was looked at and missing counts as missing: a second question costs as much as a small path. */
@@ -87,6 +90,7 @@ export class CacheStore implements WritableStore {
   readonly #warn: (text: string) => void;
   readonly #create: () => Promise<void>;
   readonly #leasing: boolean;
+  readonly #fresh: boolean;
   readonly #leases = new Set<Claim>();
   readonly #trees = new SpooledTrees();
   #created: Promise<void> | undefined;
@@ -95,12 +99,13 @@ export class CacheStore implements WritableStore {
   /** What others have noted of a cache far away, once many paths were asked for. */
   #segments: Segments | undefined;
 
-  constructor({ files, params, storeDir, priority, deltasOnly, warn, create, leasing }: CacheStoreOptions) {
+  constructor({ files, params, storeDir, priority, deltasOnly, warn, create, leasing, fresh }: CacheStoreOptions) {
     this.url = files.url;
     this.files = files;
     this.params = params;
     this.deltasOnly = deltasOnly;
     this.#leasing = leasing;
+    this.#fresh = fresh;
     this.storeDir = storeDir;
     this.abilities = { ranges: true, encodings: true, trusted: false, signs: params.secretKeys.length > 0, priority };
     this.#files = files;
@@ -202,7 +207,7 @@ export class CacheStore implements WritableStore {
       options.signal?.throwIfAborted();
       const verdict = await this.#verdict(info, options);
       verdicts.set(info.path, verdict);
-      if (verdict.status === 'missing' && !this.#files.readNow) this.#absent.set(info.path, Date.now());
+      if (verdict.status === 'missing') this.#noteAbsent(info.path);
       if (verdict.status === 'valid' && verdict.newSignatures.length === 0) this.#segments?.hints.note(info, []);
     });
   }
@@ -214,8 +219,11 @@ export class CacheStore implements WritableStore {
     options: QueryOptions,
   ): Promise<readonly PathInfo[]> {
     if (this.#files.readNow || infos.length < manyPaths) return infos;
-    this.#segments = await readSegments(this.#files, this.storeDir, options);
-    const guess = guessFrom(this.#segments.hints, infos);
+    const listing = this.#fresh ? fewNames(this.#files, options) : undefined;
+    const [segments, names] = await Promise.all([readSegments(this.#files, this.storeDir, options), listing]);
+    this.#segments = segments;
+    if (names) return this.#without(names, infos, verdicts);
+    const guess = guessFrom(segments.hints, infos);
     if (!guess) return infos;
     const sure = new Map<StorePath, Verdict>();
     await this.#lookAt([...guess.top, ...guess.bottom], sure, options);
@@ -227,6 +235,20 @@ export class CacheStore implements WritableStore {
     for (const { path } of guess.absent) verdicts.set(path, { status: 'missing' });
     for (const [path, verdict] of sure) verdicts.set(path, verdict);
     return guess.unclear;
+  }
+
+  /** Those of which there is a narinfo; the others are missing. */
+  #without(
+    names: ReadonlySet<string>,
+    infos: readonly PathInfo[],
+    verdicts: Map<StorePath, Verdict>,
+  ): readonly PathInfo[] {
+    return infos.filter(({ path }) => {
+      if (names.has(narinfoName(path))) return true;
+      verdicts.set(path, { status: 'missing' });
+      this.#noteAbsent(path);
+      return false;
+    });
   }
 
   async *add(items: AsyncIterable<Item>, options: AddOptions = {}): AsyncGenerator<Outcome, void, undefined> {
@@ -300,6 +322,10 @@ export class CacheStore implements WritableStore {
       throw new NarrowError(verdict.status, `${item.info.path} in ${this.url}: ${verdict.why}`);
     await writeRealisations(this.#files, item.realisations ?? [], options);
     return { status: 'valid' };
+  }
+
+  #noteAbsent(path: StorePath): void {
+    if (!this.#files.readNow) this.#absent.set(path, Date.now());
   }
 
   /** A moment ago, and asked for the first time since. */

@@ -51,8 +51,9 @@ export async function openCache(
   };
   const storeDir = info.storeDir ?? params.storeDir ?? defaultStoreDir;
   const priority = params.priority ?? info.priority ?? 0;
-  const leasing = mode === 'write' && text !== undefined;
-  return new CacheStore({ files, params, storeDir, priority, deltasOnly, warn, create, leasing });
+  const fresh = text === undefined;
+  const leasing = mode === 'write' && !fresh;
+  return new CacheStore({ files, params, storeDir, priority, deltasOnly, warn, create, leasing, fresh });
 }
 
 function newInfo(params: CacheParams): CacheInfo {

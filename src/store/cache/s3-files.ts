@@ -15,7 +15,7 @@ import type {
   OpenFileOptions,
   StagedFile,
 } from './files.ts';
-import { referenceOf } from './files.ts';
+import { mediaTypes, referenceOf } from './files.ts';
 import { isElsewhere, namesOfReference } from './reference-names.ts';
 import { headSize } from './sftp-download.ts';
 import type { Head } from './sftp-download.ts';
@@ -25,6 +25,8 @@ import type { UploadSettings } from './s3-upload.ts';
 
 /** The one file that a 403 does not make a missing one. */
 const cacheInfo = 'nix-cache-info';
+/** At 100 ms a thousand small NARs a second. More would stand in a queue before the line, and every narinfo behind them. */
+const mostWriters = 64;
 /** Bytes of a file that was asked for ahead; its narinfo said that it has at most {@link headSize}. */
 const mostAhead = 1024 * 1024;
 
@@ -53,7 +55,7 @@ export class S3Files implements CacheFiles {
     this.#options = options;
     this.url = bucket.url;
     this.concurrency = options.concurrency;
-    this.writers = options.concurrency;
+    this.writers = Math.min(mostWriters, options.concurrency);
   }
 
   async read(reference: string, limit: number, { signal }: FileOptions = {}): Promise<Buffer | undefined> {
@@ -100,7 +102,9 @@ export class S3Files implements CacheFiles {
   }
 
   write(reference: string, bytes: Uint8Array, type: string, { signal }: FileOptions = {}): Promise<void> {
-    return this.#bucket.put(this.#key(reference), bytes, type, signal);
+    // the narinfos above it wait until it is there
+    const urgent = type === mediaTypes.narinfo;
+    return this.#bucket.put(this.#key(reference), bytes, type, { signal, urgent });
   }
 
   stage(): Promise<StagedFile> {
@@ -117,7 +121,7 @@ export class S3Files implements CacheFiles {
     const made = await this.#bucket.putNew(key, bytes, type, signal);
     if (made !== undefined) return made;
     if (await this.#bucket.head(key, signal)) return false;
-    await this.#bucket.put(key, bytes, type, signal);
+    await this.#bucket.put(key, bytes, type, { signal });
     return true;
   }
 

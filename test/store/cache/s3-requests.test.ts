@@ -50,6 +50,24 @@ test('three requests a small path: one question, its NAR, its narinfo', async ()
   assert.equal(references, 1, 'what all of them refer to is looked at once');
 });
 
+test('what is no cache yet is listed, not asked for each path', async () => {
+  await using server = await startS3Server();
+  const many = await Promise.all(Array.from({ length: 300 }, (_, i) => sample(`q${i}`, file(`contents ${i}`))));
+  await using other = await open(server);
+  await push(other, many.slice(0, 2));
+  await other.files.remove('nix-cache-info');
+  await using store = await open(server);
+  counted(server);
+  const verdicts = await store.check(infosOf(many));
+  assert.deepEqual(
+    infosOf(many).map(({ path }) => verdicts.get(path)!.status),
+    [...Array<string>(2).fill('valid'), ...Array<string>(298).fill('missing')],
+  );
+  assert.deepEqual(counted(server), { 'GET ': 2, 'GET narinfo': 2 });
+  await push(store, many.slice(290));
+  assert.equal(counted(server)['GET narinfo'], undefined);
+});
+
 test('what was found missing is asked for again when that was long ago, or used before', async (t) => {
   await using server = await startS3Server();
   await using store = await open(server);

@@ -6,7 +6,7 @@ import { formatError } from '../errors.ts';
 import { checkBatchLength, readBatch } from './batch.ts';
 import type { Batch } from './batch.ts';
 import { batchColumn, firstTreeColumn, unit } from './layout.ts';
-import { SolidDecoder } from './solid.ts';
+import { openSolid } from './open-solid.ts';
 import { UnitReader } from './unit.ts';
 
 /** What a stream begins with: its name and version. */
@@ -23,7 +23,7 @@ export interface UnitHead {
 export class UnitSource implements Disposable {
   readonly #reader: ByteReader;
   readonly name: string;
-  readonly #solid = new SolidDecoder();
+  readonly #solid = openSolid();
   #batch: Batch | undefined;
   /** Fresh contents that units of the batch at hand may still have. */
   #freshLeft = 0;
@@ -97,7 +97,7 @@ export class UnitSource implements Disposable {
     if (!this.#started) await this.#start();
     while (this.#batch === undefined || this.#batch.columns.left(batchColumn.unit) === 0) {
       this.#batch?.columns.expectEnd();
-      if (this.#freshLeft > 0 || !this.#solid.drained)
+      if (this.#freshLeft > 0 || !(await this.#solid.drained()))
         throw formatError('contents that belong to no path', this.#place());
       this.#batch = undefined;
       const at = this.#reader.position;

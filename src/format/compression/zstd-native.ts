@@ -29,6 +29,7 @@ interface Zstd {
   readonly decode: (...args: unknown[]) => Promise<number>;
   readonly decodeNow: Call;
   readonly resetDecoder: Call;
+  readonly setDecoder: Call;
   readonly decoderMemory: Call;
   readonly frame: (...args: unknown[]) => Promise<number>;
   readonly errorName: (code: number) => string;
@@ -79,6 +80,7 @@ function bind(library: Library): Zstd {
     decode: onThread(decode),
     decodeNow: decode as Call,
     decoderMemory: library.func('ZSTD_sizeof_DCtx', 'int64_t', [handle]) as Call,
+    setDecoder: library.func('ZSTD_DCtx_setParameter', 'int64_t', [handle, 'int', 'int']) as Call,
     resetDecoder: library.func('ZSTD_DCtx_reset', 'int64_t', [handle, 'int']) as Call,
     frame: onThread(library.func('ZSTD_compress2', 'int64_t', [handle, 'void *', 'size_t', 'void *', 'size_t'])),
     errorName: library.func('ZSTD_getErrorName', 'str', ['int64_t']) as (code: number) => string,
@@ -167,15 +169,24 @@ function keepDecoder(decoder: unknown): number {
   return lib.resetDecoder(decoder, resetSession);
 }
 
+const windowLogMax = 100;
+
+/** A decoder for streams whose windows have at most 2 to `windowLog` bytes. */
+export function decoderWithin(windowLog: number): Stepper {
+  const lib = libzstd()!;
+  const context = lib.createDecoder();
+  lib.setDecoder(context, windowLogMax, windowLog);
+  return new Decoder(faultsOf('zstd', undefined), context, lib.freeDecoder);
+}
+
 class Decoder extends ZstdStepper {
   readonly #faults: Faults;
   #offset = 0;
   /** Bytes the library would like next; 0 after the end of a frame. */
   #wanted = 1;
 
-  constructor(faults: Faults) {
-    const lib = libzstd()!;
-    super(idleDecoders.pop() ?? lib.createDecoder(), keepDecoder);
+  constructor(faults: Faults, context = idleDecoders.pop() ?? libzstd()!.createDecoder(), free: Call = keepDecoder) {
+    super(context, free);
     this.#faults = faults;
   }
 

@@ -7,7 +7,7 @@ import { readBatch } from '../../../src/delta/batch.ts';
 import { columnCount as codecColumns } from '../../../src/delta/codec/file.ts';
 import { type ColumnReader, ColumnWriter } from '../../../src/delta/columns.ts';
 import { allColumns, batchColumn, batchColumns, treeColumns, unit } from '../../../src/delta/layout.ts';
-import { SolidDecoder } from '../../../src/delta/solid.ts';
+import { openSolid } from '../../../src/delta/open-solid.ts';
 import { streamMagic } from '../../../src/delta/unit-source.ts';
 import { UnitReader } from '../../../src/delta/unit.ts';
 import type { Random } from './random.ts';
@@ -28,7 +28,7 @@ const hasContents = (head: number): boolean => head % 4 === unit.last || head % 
 /** Takes apart what an encoder wrote. */
 export async function takenApart(stream: Uint8Array): Promise<StreamParts> {
   await using reader = new ByteReader([stream], 'a stream');
-  using solid = new SolidDecoder();
+  using solid = openSolid();
   await reader.bytes(streamMagic.length, 'magic');
   const batches: UnitParts[][] = [];
   for (;;) {

@@ -1,11 +1,14 @@
 // Mending a cache: what a check finds is written again from other stores, proven by its NAR hash as everything that a cache takes
 // in. What cannot be mended is named, and goes, if that is asked for, with all that needs it: what is left is whole.
 
+import { hashPart } from '../model/store-path.ts';
 import type { StorePath } from '../model/store-path.ts';
 import type { Item, Outcome } from '../store/store.ts';
 import { addNewSignatures } from '../transfer/sign.ts';
 import { runGc } from './gc.ts';
 import type { GcResult } from './gc.ts';
+import { takeInventory } from './inventory.ts';
+import type { Inventory } from './inventory.ts';
 import { damageIn, planRepair } from './repair-plan.ts';
 import type { RepairPlan, RepairPlanRequest, Unmended } from './repair-plan.ts';
 import { verifyCache } from './verify.ts';
@@ -63,7 +66,8 @@ async function mend(request: RepairRequest, plan: RepairPlan): Promise<Outcome[]
     const references = [...mends.values()].flatMap(({ info }) => info.references);
     await using _hold = await store.hold(new Set([...mends.keys(), ...references]));
     const add = { repair: true, elsewhere, signal, onBytes: count(request) };
-    for await (const outcome of store.add(items(plan), add)) {
+    const sharers = sharersIn(await takeInventory(store, { signal }));
+    for await (const outcome of store.add(items(plan, sharers), add)) {
       outcomes.push(outcome);
       onPhase?.(`mending, path ${outcomes.length} of ${mends.size}`);
     }
@@ -76,9 +80,22 @@ function count({ onBytes }: RepairRequest): (path: StorePath, bytes: number) => 
   return (_, bytes) => onBytes?.(bytes);
 }
 
-async function* items({ mends }: RepairPlan): AsyncGenerator<Item, void, undefined> {
+async function* items(
+  { mends }: RepairPlan,
+  sharers: (path: StorePath) => readonly StorePath[],
+): AsyncGenerator<Item, void, undefined> {
   for (const { info, source, theirs } of mends.values())
-    yield { info, open: (options) => source.open(theirs, options) };
+    yield { info, sharers: sharers(info.path), open: (options) => source.open(theirs, options) };
+}
+
+/** Of each path the others that are stored in the same file. */
+function sharersIn({ rows, rowOf, narOf }: Inventory): (path: StorePath) => readonly StorePath[] {
+  const groups = Map.groupBy(rows.keys(), (row) => narOf[row]!);
+  return (path) => {
+    const row = rowOf.get(hashPart(path));
+    const group = row === undefined ? [] : groups.get(narOf[row]!)!;
+    return group.map((one) => rows[one]!.path).filter((one) => one !== path);
+  };
 }
 
 function settle(plan: RepairPlan, outcomes: readonly Outcome[]): Pick<CacheRepaired, 'mended' | 'unmended'> {

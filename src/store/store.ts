@@ -108,6 +108,8 @@ export interface Item {
   open(options?: OpenOptions): Promise<OpenNar>;
   /** Registered with the path. */
   readonly realisations?: readonly Realisation[] | undefined;
+  /** To be repaired, and stored in one file with these other paths: where that file cannot be replaced at once, they are away meanwhile. */
+  readonly sharers?: readonly StorePath[] | undefined;
 }
 
 /** What became of an item. `bytes` are those written: the encoded file into a cache, the NAR into a store. */

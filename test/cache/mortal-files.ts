@@ -4,7 +4,7 @@
 import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DirectoryFiles } from '../../src/store/cache/directory-files.ts';
-import type { CacheFiles, StagedFile } from '../../src/store/cache/files.ts';
+import type { CacheFiles, PreparedFile, StagedFile } from '../../src/store/cache/files.ts';
 import { expectWhole } from './small-caches.ts';
 
 const longAgo = 2 * 3_600_000;
@@ -16,6 +16,8 @@ export interface Mortality {
   readonly lives: number;
   /** Count what only reads, too. */
   readonly reading?: boolean;
+  /** What is repaired is away for a moment, though others refer to it. */
+  readonly repairing?: boolean;
   /** Before each operation. */
   readonly pause?: (() => Promise<void>) | undefined;
 }
@@ -61,7 +63,7 @@ class Mortal {
     if (key !== 'remove' && /^narrow\/(gc|leases\/)/.test(reference)) this.#claims.add(reference);
     this.spend(key === 'remove' ? undefined : reference);
     const result = await change();
-    expectWhole(this.#dir, `after ${key} of ${reference}`);
+    expectWhole(this.#dir, `after ${key} of ${reference}`, this.#how.repairing !== true);
     return result;
   }
 
@@ -76,9 +78,22 @@ class Mortal {
         if (this.#how.reading) this.spend();
         return file.write(chunk);
       },
-      commit: (reference, type) => this.change('commit', reference, () => file.commit(reference, type)),
+      commit: (reference, type, options) => {
+        const { makeWay } = options ?? {};
+        const way = makeWay && {
+          makeWay: async () => {
+            await makeWay();
+            this.spend();
+          },
+        };
+        return this.change('commit', reference, () => file.commit(reference, type, { ...options, ...way }));
+      },
       [Symbol.asyncDispose]: () => file[Symbol.asyncDispose](),
     };
+  }
+
+  prepared(reference: string, file: PreparedFile): PreparedFile {
+    return { ready: file.ready, commit: () => this.change('commit', reference, () => file.commit()) };
   }
 
   get counts(): boolean {
@@ -87,9 +102,9 @@ class Mortal {
 }
 
 /** A look at the cache follows each change: {@link expectWhole}. */
-export function mortalFiles(dir: string, how: Mortality): CacheFiles {
+export function mortalFiles(dir: string, how: Mortality, files: CacheFiles = new DirectoryFiles(dir)): CacheFiles {
   const mortal = new Mortal(dir, how);
-  return new Proxy<CacheFiles>(new DirectoryFiles(dir), {
+  return new Proxy<CacheFiles>(files, {
     get(target, key) {
       const value: unknown = Reflect.get(target, key, target);
       if (typeof value !== 'function') return value;
@@ -99,6 +114,7 @@ export function mortalFiles(dir: string, how: Mortality): CacheFiles {
         const name = String(key);
         if (writers.has(name)) return mortal.change(name, args[0] as string, call as () => Promise<unknown>);
         if (mortal.counts && (readers.has(name) || name === 'stage')) mortal.spend();
+        if (name === 'prepare') return mortal.prepared(args[0] as string, call() as PreparedFile);
         if (name === 'stage') return target.stage().then((file) => mortal.staged(file));
         // who reads is overtaken, too
         return name === 'read' || name === 'stat' ? mortal.read(call as () => Promise<unknown>) : call();

@@ -51,12 +51,20 @@ export interface ListedCacheFile {
   readonly version: string;
 }
 
+export interface CommitOptions extends FileOptions {
+  /**
+   * What has that name may be damaged, whatever its size. Called where it cannot be replaced at once, when the new one is whole: to remove
+   * it, and before that what leads to it.
+   */
+  readonly makeWay?: (() => Promise<void>) | undefined;
+}
+
 /** A file being written whose name is known only at its end. Disposed without commit, it never was. */
 export interface StagedFile extends AsyncDisposable {
   /** Appends a borrowed chunk. */
   write(chunk: Uint8Array): Promise<void>;
   /** Gives it its name and makes it visible, all at once. */
-  commit(reference: string, type: string, options?: FileOptions): Promise<void>;
+  commit(reference: string, type: string, options?: CommitOptions): Promise<void>;
 }
 
 /** A small file that waits for its name; what never gets it goes away with the place. */

@@ -15,10 +15,11 @@ import type { NarFile } from '../../model/path-info.ts';
 import { takeNar } from '../intake.ts';
 import type { Intake } from '../intake.ts';
 import type { Item, OpenNar } from '../store.ts';
-import type { CacheFiles, FileOptions, StagedFile } from './files.ts';
+import type { CacheFiles, CommitOptions, FileOptions, StagedFile } from './files.ts';
 import { mediaTypes } from './files.ts';
 import type { CacheParams } from './params.ts';
 import { defaultCompression } from './params.ts';
+import { replaceNar } from './replacing.ts';
 import type { Slots } from './slots.ts';
 
 export interface WriteNarOptions extends FileOptions {
@@ -49,9 +50,24 @@ export async function writeNar(files: CacheFiles, item: Item, options: WriteNarO
   await using staged = new HashedStage(await files.stage({ signal }));
   const encoding = await fill(staged, item, nar, listing, options);
   const file = staged.file(encoding);
-  const bytes = options.replace !== true && (await isThere(files, file, options)) ? 0 : file.size;
-  if (bytes > 0) await staged.commit(file.url, { signal });
-  return { file, bytes, listing: listing?.root };
+  const written = await name(files, item, staged, file, options);
+  return { file, bytes: written ? file.size : 0, listing: listing?.root };
+}
+
+/** Gives it its name; false when the very file is there. */
+async function name(
+  files: CacheFiles,
+  item: Item,
+  staged: HashedStage,
+  file: NarFile,
+  options: WriteNarOptions,
+): Promise<boolean> {
+  const { signal } = options;
+  if (options.replace === true)
+    return replaceNar(files, item, file.url, (how) => staged.commit(file.url, { ...how, signal }));
+  if (await isThere(files, file, options)) return false;
+  await staged.commit(file.url, { signal });
+  return true;
 }
 
 async function isThere(files: CacheFiles, file: NarFile, options: FileOptions): Promise<boolean> {
@@ -193,7 +209,7 @@ class HashedStage implements AsyncDisposable {
     return { url, compression: encoding, hash, size: this.size };
   }
 
-  commit(reference: string, options: FileOptions): Promise<void> {
+  commit(reference: string, options: CommitOptions): Promise<void> {
     return this.#staged.commit(reference, mediaTypes.nar, options);
   }
 

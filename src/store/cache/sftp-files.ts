@@ -130,7 +130,8 @@ export class SftpFiles implements CacheFiles {
     const upload = this.#upload(this.#place.join('nar/stage'), options);
     return Promise.resolve({
       write: (chunk) => upload.write(chunk),
-      commit: (reference) => this.#settle(upload, upload.commit(this.#place.pathOf(reference))),
+      commit: (reference, _type, { makeWay } = {}) =>
+        this.#settle(upload, upload.commit(this.#place.pathOf(reference), makeWay)),
       [Symbol.asyncDispose]: () => this.#discard(upload),
     });
   }

@@ -25,6 +25,9 @@ export interface UploadOptions {
   readonly turns: Slots;
 }
 
+/** Removes what has the name; see files.ts. */
+type MakeWay = () => Promise<void>;
+
 export class SftpUpload {
   readonly #place: SftpPlace;
   readonly #options: UploadOptions;
@@ -71,14 +74,14 @@ export class SftpUpload {
   }
 
   /** Finishes it and gives it its name; a file of that name is replaced. Throws `io`, `unavailable`. */
-  async commit(path: string): Promise<void> {
+  async commit(path: string, makeWay?: MakeWay): Promise<void> {
     await this.finish();
-    await this.name(path);
+    await this.name(path, makeWay);
   }
 
   /** Gives what is finished its name: that is asked for before this returns. */
-  async name(path: string): Promise<void> {
-    await this.#rename(path).catch(async (error: unknown) => {
+  async name(path: string, makeWay?: MakeWay): Promise<void> {
+    await this.#rename(path, makeWay).catch(async (error: unknown) => {
       throw await this.#place.explain('write', path, error);
     });
     this.#named = true;
@@ -202,7 +205,7 @@ export class SftpUpload {
     }
   }
 
-  async #rename(path: string): Promise<void> {
+  async #rename(path: string, makeWay: MakeWay | undefined): Promise<void> {
     const { client } = this.#place;
     const move = { from: this.#path, to: path };
     if (client.can(ops.posixRename)) return client.call(ops.posixRename, move);
@@ -210,7 +213,9 @@ export class SftpUpload {
       await client.call(ops.rename, move);
     } catch (error) {
       if (!isSftpFailure(error) || isSftpFailure(error, sftpStatus.noSuchFile)) throw error;
-      await this.#replace(path, error);
+      if (!makeWay) return this.#replace(path, error);
+      await makeWay();
+      await client.call(ops.rename, move);
     }
   }
 

@@ -11,7 +11,7 @@ import type { Trust } from '../protocol/worker/handshake.ts';
 import { workerOperations as ops } from '../protocol/worker/operations.ts';
 import { connectUnix } from '../transport/unix-socket.ts';
 import type { StoreFacts } from './facts.ts';
-import { makeRoot } from './local/links.ts';
+import { expectLinkable, makeRoot } from './local/links.ts';
 import { setGeneration } from './local/profile.ts';
 import type { RemoteContext } from './remote/context.ts';
 import { remoteStoreDir } from './remote/context.ts';
@@ -20,6 +20,8 @@ import type { RootedStore } from './store.ts';
 
 /** A daemon forks a process for each connection; reading NARs is most of what they do. */
 const lanes = 4;
+
+const startHint = "start it (systemctl start nix-daemon.socket); where Nix has none, the store is 'local'";
 
 /** Where the daemon of this machine listens, as Nix finds it. */
 export function daemonSocket(env: NodeJS.ProcessEnv = process.env): string {
@@ -44,7 +46,7 @@ export async function openDaemonStore(params: URLSearchParams, context: RemoteCo
     storeDir: remoteStoreDir(params),
     abilities: { ranges: false, encodings: false, trusted: false, priority: 5 },
     context,
-    connect: () => connectUnix(socket, `the Nix daemon at ${socket}`, context.signal),
+    connect: () => connectUnix(socket, `the Nix daemon at ${socket}`, context.signal, startHint),
     maxLanes: Number(params.get('max-connections')) || lanes,
     shareLane: false,
     requireSignatures: required === null ? (context.settings.flag('require-sigs') ?? true) : required === 'true',
@@ -67,6 +69,10 @@ function assumedTrust({ settings }: RemoteContext): Trust {
 }
 
 export class DaemonStore extends WorkerStore implements RootedStore {
+  expectRoot(link: string): void {
+    expectLinkable(link);
+  }
+
   async addRoot(link: string, path: StorePath): Promise<void> {
     await this.#holdValid(path);
     const made = makeRoot({ storeDir: this.storeDir }, link, path);

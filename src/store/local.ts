@@ -21,7 +21,7 @@ import { Database } from './local/database.ts';
 import type { LocalDirectories } from './local/directories.ts';
 import { isReadOnly, localDirectories } from './local/directories.ts';
 import { localFacts } from './local/facts.ts';
-import { makeRoot } from './local/links.ts';
+import { expectLinkable, makeRoot } from './local/links.ts';
 import { runPipelines } from './local/pipeline.ts';
 import { prepareState } from './local/prepare.ts';
 import { setGeneration } from './local/profile.ts';
@@ -119,6 +119,7 @@ export class LocalStore implements RootedStore {
       `there is no store at ${this.url}: ${this.directories.stateDir}/db/db.sqlite does not exist`,
       {
         data: { stateDir: this.directories.stateDir },
+        hint: 'is there a Nix on this machine? another store is named by --store, or --from of narrow copy',
       },
     );
   }
@@ -242,6 +243,10 @@ export class LocalStore implements RootedStore {
       (db) => registerSignatures(db, this.storeDir, path, formatHash(narHash, 'base16'), sortedUnique(signatures)),
       this.#options.signal,
     );
+  }
+
+  expectRoot(link: string): void {
+    expectLinkable(link);
   }
 
   async addRoot(link: string, path: StorePath): Promise<void> {

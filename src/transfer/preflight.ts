@@ -79,7 +79,8 @@ function space({ space: there }: StoreFacts, plan: Plan | undefined): Finding {
   const room = `${bytes(free)} are free in ${where}`;
   const needed = plan?.narSize ?? 0;
   if (needed <= free) return { level: 'ok', subject, what: needed > 0 ? `${room}, ${bytes(needed)} are needed` : room };
-  const hint = 'make room (nix-collect-garbage -d frees what nothing needs any more), or copy less';
+  const hint =
+    'make room (nix-collect-garbage -d, for a cache narrow cache gc, frees what nothing needs any more), or copy less';
   if (exact) return { level: 'error', subject, what: `${bytes(needed)} are needed, and only ${room}`, hint };
   return { level: 'warning', subject, what: `${bytes(needed)} of NARs have to be compressed into less: ${room}`, hint };
 }

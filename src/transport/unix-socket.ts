@@ -13,8 +13,8 @@ const reasons: Readonly<Record<string, string>> = {
   EINVAL: 'the name is too long for a socket',
 };
 
-/** Connects to the socket at `path`; `name` is what the other side is called in errors. Throws `unavailable`. */
-export async function connectUnix(path: string, name: string, signal?: AbortSignal): Promise<Duplex> {
+/** Connects to the socket at `path`; `name` is what the other side is called in errors, `hint` goes with them. Throws `unavailable`. */
+export async function connectUnix(path: string, name: string, signal?: AbortSignal, hint?: string): Promise<Duplex> {
   signal?.throwIfAborted();
   const socket = connect(path);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -25,7 +25,7 @@ export async function connectUnix(path: string, name: string, signal?: AbortSign
     socket.destroy();
     const errno = (cause as NodeJS.ErrnoException).code ?? '';
     const why = reasons[errno] ?? (cause as Error).message;
-    throw new NarrowError('unavailable', `cannot connect to ${path}: ${why}`, { cause, data: { path, errno } });
+    throw new NarrowError('unavailable', `cannot connect to ${name}: ${why}`, { cause, hint, data: { path, errno } });
   }
   const destroy = (): void => void socket.destroy();
   signal?.addEventListener('abort', destroy, { once: true });

@@ -67,6 +67,19 @@ test('where a daemon answers it writes, for root and for others, and asks for si
   const { status, stderr } = await lab.exec('pi', refused, { user: 'bob', mayFail: true });
   assert.equal(status, 1, stderr);
   assert.match(stderr, /lacks a valid signature by a trusted key/);
+  for (const [option, link, said] of [
+    [
+      '--profile',
+      '/nix/var/nix/profiles/system',
+      /this user may not write to \/nix\/var\/nix\/profiles.*\n +hint: .*sudo/,
+    ],
+    ['--out-link', '/home/bob/.ssh', /what lies there is no symbolic link/],
+  ] as const) {
+    const known = await lab.exec('pi', [...copy(), option, link], { user: 'bob', mayFail: true });
+    assert.equal(known.status, 1, known.stderr);
+    assert.match(known.stderr, said);
+    assert.ok(!existsSync(join(lab.root('pi'), top)), 'before anything is copied');
+  }
   assert.match((await lab.exec('pi', copy(), { user: 'bob' })).stderr, /to daemon/);
   await lab.exec('pi', ['nix-store', '--check-validity', top]);
   assert.match((await lab.exec('pi', copy('--dry-run'))).stderr, /to daemon/);

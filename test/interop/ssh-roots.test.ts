@@ -98,7 +98,7 @@ test('what cannot be a root there is refused before a byte moves, and what fails
   }
   for (const scheme of schemes) {
     const error = await fails(lab, ['--to', `${scheme}://pi`, '--out-link', 'taken', hello!]);
-    assert.match(error, /could not make taken to \S+hello-1.0: .*already exists/);
+    assert.match(error, /could not make taken lead to \S+hello-1.0: .*already exists/);
     assert.match(error, /the path is there, and nothing keeps it/);
   }
   const cache = ['copy', '--to', 'file:///root/cache', '--out-link', 'x', hello!];

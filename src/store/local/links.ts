@@ -5,6 +5,7 @@ import { lstatSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync } f
 import { randomInt } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
 import { NarrowError, ioError } from '../../errors.ts';
+import { writeObstacle } from '../../fs/space.ts';
 import { encodeBase32 } from '../../model/base32.ts';
 import { hashBytes } from '../../model/hash.ts';
 import type { StoreDir, StorePath } from '../../model/store-path.ts';
@@ -30,6 +31,18 @@ export function makeRoot({ storeDir, stateDir }: RootPlaces, link: string, path:
   return absolute;
 }
 
+/** Throws `refused` for what is known to keep a link, or the link of a profile, from being made. */
+export function expectLinkable(link: string): void {
+  const absolute = resolve(link);
+  const directory = dirname(absolute);
+  const obstacle = writeObstacle(directory);
+  if (linkTarget(absolute) === false) throw inTheWay(absolute, 'is no symbolic link');
+  if (obstacle === undefined) return;
+  throw new NarrowError('refused', `cannot make ${absolute}: this user may not write to ${directory} (${obstacle})`, {
+    hint: 'run the command as root (sudo), or give the link another place',
+  });
+}
+
 /** Makes or replaces a symlink in one step, with the directories above it. Throws `io`. */
 export function replaceLink(link: string, target: string): void {
   const temporary = `${link}.tmp-${process.pid}-${randomInt(2 ** 31)}`;
@@ -47,7 +60,11 @@ function expectReplaceable(link: string, storeDir: StoreDir): void {
   const target = linkTarget(link);
   if (target === undefined || (target !== false && isBelow(resolve(dirname(link), target), storeDir))) return;
   const what = target === false ? 'is no symbolic link' : `points to ${target}, outside the store`;
-  throw new NarrowError('refused', `cannot make a root at ${link}: what lies there ${what}`, {
+  throw inTheWay(link, what);
+}
+
+function inTheWay(link: string, what: string): NarrowError {
+  return new NarrowError('refused', `cannot make a root at ${link}: what lies there ${what}`, {
     data: { link },
     hint: 'remove it, or give the link another name',
   });

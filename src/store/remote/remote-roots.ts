@@ -49,11 +49,15 @@ export class RemoteRoots {
       await connection.run([...siblingProgram(this.#place, name), ...store, ...words]);
     } catch (error) {
       if (!(error instanceof NarrowError) || error.data['remote'] === undefined) throw error;
-      throw new NarrowError(error.code, `${url} could not make ${link} to ${path}: ${String(error.data['remote'])}`, {
-        cause: error,
-        hint: 'the path is there, and nothing keeps it from being collected',
-        data: { ...error.data, path, link },
-      });
+      throw new NarrowError(
+        error.code,
+        `${url} could not make ${link} lead to ${path}: ${String(error.data['remote'])}`,
+        {
+          cause: error,
+          hint: 'the path is there, and nothing keeps it from being collected',
+          data: { ...error.data, path, link },
+        },
+      );
     }
   }
 }

@@ -36,10 +36,12 @@ export async function readHead(
     return await place.withHandle(
       () => client.call(ops.open, { path, flags: openFlags.read }),
       async (handle) => {
-        const asked = client.call(ops.fstat, { handle });
-        const read = client.call(ops.read, { handle, offset, length: wanted });
-        client.tell(ops.close, { handle });
-        const [{ size }, bytes = Buffer.alloc(0)] = await Promise.all([asked, read]);
+        const [{ size }, bytes = Buffer.alloc(0)] = await place.heads.run(() => {
+          const asked = client.call(ops.fstat, { handle });
+          const read = client.call(ops.read, { handle, offset, length: wanted });
+          client.tell(ops.close, { handle });
+          return Promise.all([asked, read]);
+        });
         const end = Math.min(size ?? Infinity, offset + length);
         return { size, bytes, whole: offset + bytes.length >= end || bytes.length < wanted };
       },

@@ -13,6 +13,8 @@ import { Slots } from './slots.ts';
 
 /** More files at once fill no line better, and servers have a limit. */
 const mostHandles = 768;
+/** Fewer than may be open: answers to openings come behind what is read, and behind all of it the line would be idle for a round trip. */
+const mostHeads = 256;
 /** A disk with less room is full: others may have made some since a write has failed. */
 const hardlyAny = 1024 * 1024;
 const directoryMode = 0o755;
@@ -23,6 +25,8 @@ export class SftpPlace {
   readonly url: string;
   /** There; relative to the home where it does not begin with a slash. */
   readonly root: string;
+  /** Beginnings of files that are read at once: see {@link mostHeads}. */
+  readonly heads: Slots = new Slots(mostHeads);
   readonly #handles: Slots;
   readonly #directories = new Map<string, Promise<void>>();
   #full = false;

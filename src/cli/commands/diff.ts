@@ -26,7 +26,10 @@ export function define(command: Command, context: Context): void {
     .argument('<after>', 'the other');
   storeOption(command)
     .option('--json', 'print a JSON object: changes by package, and the sizes of both closures')
-    .addHelpText('after', '\nExample:\n  narrow diff /run/current-system ./result')
+    .addHelpText(
+      'after',
+      '\nExit status 3 when anything differs.\n\nExample:\n  narrow diff /run/current-system ./result',
+    )
     .action((before: string, after: string, options: DiffOptions) => runDiff([before, after], options, context));
 }
 

@@ -26,7 +26,7 @@ export function define(command: Command, context: Context): void {
     .option('--json', 'print a JSON object: total, and missing paths with derivation and narSize where known')
     .addHelpText(
       'after',
-      '\nExample:\n  narrow missing --store https://cache.nixos.org -r /nix/store/…-nixos-system.drv',
+      '\nExit status 3 when something is missing.\n\nExample:\n  narrow missing --store https://cache.nixos.org -r /nix/store/…-nixos-system.drv',
     )
     .action((paths: string[], options: MissingOptions) => runMissing(paths, options, context));
 }

@@ -47,6 +47,8 @@ export function define(command: Command, context: Context): void {
 }
 
 const examples = `
+Exit status 3 when something is wrong, 1 when that could not be told.
+
 Examples:
   narrow verify -r ./result
   narrow verify --all --store file:///srv/cache --trusted-public-key "$(narrow key public cache.sec)"

@@ -22,7 +22,10 @@ export function define(command: Command, context: Context): void {
     .argument('<needed>', 'the path it may need');
   storeOption(command)
     .option('--json', 'print a JSON array of paths, or null when there is no chain')
-    .addHelpText('after', '\nExample:\n  narrow why ./result /nix/store/…-glibc-2.40')
+    .addHelpText(
+      'after',
+      '\nExit status 3 when it does not.\n\nExample:\n  narrow why ./result /nix/store/…-glibc-2.40',
+    )
     .action((path: string, needed: string, options: WhyOptions) => runWhy(path, needed, options, context));
 }
 

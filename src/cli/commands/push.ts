@@ -1,45 +1,33 @@
 // narrow push: a closure into a static cache, signed, without what others have, and noted under a name.
 
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import type { DeltaPlan, DeltaRules } from '../../cache/deltas/pushing.ts';
 import { checkRootName } from '../../cache/layout.ts';
-import { byWayOf, farCache } from '../../cache/far-cache.ts';
-import type { DeltaPlan } from '../../cache/deltas/pushing.ts';
-import { describeSecret, push } from '../../cache/push.ts';
-import type { PushResult, SecretRules } from '../../cache/push.ts';
-import { knownSecrets, parsePatterns } from '../../cache/secrets/patterns.ts';
-import { ioError } from '../../errors.ts';
-import { parseSecretKey } from '../../model/signature.ts';
-import { printStorePath } from '../../model/store-path.ts';
-import type { StorePath } from '../../model/store-path.ts';
-import type { CacheStore } from '../../store/cache/cache-store.ts';
-import { cacheUrl, openCacheStore } from '../../store/open-cache.ts';
-import { openStore } from '../../store/open.ts';
-import type { Store } from '../../store/store.ts';
-import { resolveInStore } from '../installable.ts';
+import { push } from '../../cache/push.ts';
+import type { PushRequest, PushResult } from '../../cache/push.ts';
 import { NarrowError } from '../../errors.ts';
+import type { CacheStore } from '../../store/cache/cache-store.ts';
 import { parseCount } from '../amounts.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
 import { buildInstallables } from '../flake-installable.ts';
 import { resolveNames } from '../name-roots.ts';
 import { pathArguments, repeat, resolvePaths } from '../options.ts';
-import { deltaLines } from '../output/deltas.ts';
-import { count, formatBytes } from '../output/human.ts';
-import { planLines, preflightLines } from '../output/plan.ts';
+import { preflightLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
+import type { Progress } from '../output/progress.ts';
+import { pushJson, pushLines, pushPlanLines } from '../output/push.ts';
+import type { PushRun } from '../output/push.ts';
+import { openPlaces } from '../push-places.ts';
+import type { PlaceOptions, PushPlaces } from '../push-places.ts';
+import { secretRules } from '../secret-rules.ts';
+import type { SecretOptions } from '../secret-rules.ts';
 import { version } from '../version.ts';
-import { withKeys } from '../secret-keys.ts';
 
-interface PushOptions {
-  readonly from: string;
-  readonly key?: readonly string[];
+interface PushOptions extends PlaceOptions, SecretOptions {
   readonly name?: string;
   readonly deltas?: string;
-  readonly skipUpstream?: readonly string[];
   readonly trustedPublicKey?: readonly string[];
-  readonly allowSecret?: readonly string[];
-  readonly secretPatterns?: readonly string[];
   readonly dryRun?: boolean;
   readonly json?: boolean;
   readonly stdin?: boolean;
@@ -103,184 +91,94 @@ async function runPush(
   options: PushOptions,
   context: Context,
 ): Promise<void> {
-  const name = options.name === undefined ? undefined : checkRootName(options.name);
+  const { signal } = context;
+  const { name, bases } = generationsOf(options);
   const dryRun = options.dryRun ?? false;
-  const bases = options.deltas === undefined ? undefined : parseCount('--deltas', options.deltas, 1);
-  if (bases !== undefined && name === undefined)
-    throw new NarrowError('usage', '--deltas are from generations of a name: give --name, too');
   const open = openContext(context, { trustedPublicKey: options.trustedPublicKey ?? [] });
-  const wanted = await buildInstallables(given, options.from, context.signal);
+  const wanted = await buildInstallables(given, options.from, signal);
   const progress = startProgress(context);
   await using stack = new AsyncDisposableStack();
   stack.defer(() => progress.stop());
-  const source = stack.use(await openStore(options.from, open));
-  const far = farCache(cacheText);
-  const cache = stack.use(await openCacheStore(withKeys(far?.sftp ?? cacheText, options.key ?? []), open, 'write'));
-  if (cache.params.deltasOnly && name === undefined)
-    throw new NarrowError('usage', 'a cache of deltas takes generations of a name: give --name');
-  const upstreams: Store[] = [];
-  for (const url of options.skipUpstream ?? []) upstreams.push(stack.use(await openStore(cacheUrl(url), open)));
-  // a narrow there cannot be told what need not come since other caches have it
-  const host =
-    far && upstreams.length === 0 && !cache.params.deltasOnly
-      ? stack.use(await openStore(far.ssh, open, 'write'))
-      : undefined;
+  const places = await openPlaces(stack, cacheText, options, open);
+  const { source, cache } = places;
+  const deltas = deltaRules(cache, name, bases);
   const names = { from: [options.from], checkSigs: true, dryRun, say: context.say };
   const roots = await resolvePaths(source, await resolveNames(wanted, names, open), options.stdin);
-  const secrets = await secretRules(source, cache, options, open.settings.list('secret-key-files') ?? []);
-  const started = performance.now();
-  let bytesRead = 0;
-  let deltaPlan: DeltaPlan | undefined;
-  const result = await push({
-    source,
-    cache,
-    way: host && byWayOf(host, cache),
-    roots,
-    name,
-    upstreams,
-    trustedKeys: open.trustedKeys,
-    secrets,
-    deltas:
-      bases !== undefined || cache.params.deltasOnly ? { count: bases ?? 1, by: `narrow ${version()}` } : undefined,
-    onDeltas: (plan) => (deltaPlan = plan),
-    dryRun,
-    signal: context.signal,
-    onEvent(event) {
-      progress.event(event);
-      if (event.type === 'bytes') bytesRead += event.bytes;
-      if (options.json) return;
-      if (event.type === 'plan') {
-        for (const line of planLines(event.plan, source, cache, dryRun)) context.say(line);
-        if (far && !host) context.say('  whole paths, over SFTP: --skip-upstream and deltas alone need that');
-        for (const line of deltaPlan ? deltaPlanLines(deltaPlan, source) : []) context.say(line);
-        if (event.plan.elsewhere.length > 0)
-          context.say(
-            `  ${count(event.plan.elsewhere.length, 'path')} left to ${upstreams.map((u) => u.url).join(', ')}`,
-          );
-      }
-      if (event.type === 'preflight')
-        for (const line of preflightLines(event.findings, dryRun, event.plan)) context.say(line);
-    },
-  });
+  const ownKeys = { keys: cache.params.secretKeys, files: open.settings.list('secret-key-files') ?? [] };
+  const secrets = await secretRules(source.storeDir, options, ownKeys);
+  const watch = new Watch(places, progress, options.json === true ? undefined : context.say, dryRun);
+  const { trustedKeys } = open;
+  const request = { ...places, roots, name, trustedKeys, secrets, deltas, dryRun, signal };
+  const result = await push({ ...request, ...watch.listeners });
   progress.stop();
-  if (name !== undefined && !dryRun && cache.params.secretKeys.length === 0)
-    open.warn(`generation ${result.generation?.generation} of ${name} is not signed: give a key with --key`);
-  const seconds = (performance.now() - started) / 1000;
-  if (options.json) await context.out(JSON.stringify(pushJson(result, source, { dryRun, bytesRead, seconds })));
-  else for (const line of pushLines(result, source, { dryRun, bytesRead, seconds })) context.say(line);
-  const unable = result.findings.some((finding) => finding.level === 'error');
-  if (result.plan.differs.length > 0 || (dryRun && (result.secrets.length > 0 || unable))) context.status = 3;
+  await report(result, places, watch.run(), options, context);
 }
 
-async function secretRules(
-  source: Store,
-  cache: CacheStore,
-  { allowSecret = [], secretPatterns = [] }: PushOptions,
-  ownKeyFiles: readonly string[],
-): Promise<SecretRules> {
-  const more = await Promise.all(secretPatterns.map(async (file) => parsePatterns(await readText(file), file)));
-  const allowed = allowSecret.map((text) => {
-    const { path, inner } = resolveInStore(source.storeDir, text);
-    return inner === '' ? path : `${path}/${inner}`;
-  });
-  const own = await Promise.all(ownKeyFiles.map(keyName));
-  const ownKeys = [...cache.params.secretKeys.map((key) => key.name), ...own.filter((name) => name !== undefined)];
-  return { patterns: [...knownSecrets, ...more.flat()], allowed: new Set(allowed), ownKeys: new Set(ownKeys) };
-}
-
-/** Of a key that only others may read there is no name, and what it signed is no less trusted for that. */
-async function keyName(file: string): Promise<string | undefined> {
-  try {
-    return parseSecretKey(await readFile(file, 'utf8')).name;
-  } catch {
-    return undefined;
-  }
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw ioError('read the patterns', file, error);
-  }
-}
-
-interface Run {
-  readonly dryRun: boolean;
-  /** From the source, as stored there. */
-  readonly bytesRead: number;
-  readonly seconds: number;
-}
-
-/** What deltas there will be, and whether there will be anything else. */
-function deltaPlanLines({ bases, alone, whole, absent }: DeltaPlan, { storeDir, url }: Store): string[] {
-  const named = (roots: readonly StorePath[]): string => printStorePath(storeDir, roots[0]!);
-  const from = bases.map(named).join(', ');
-  return [
-    ...(whole === undefined ? [] : [`  in full, since ${whole}`]),
-    ...(alone ? [`  as deltas alone, from ${from}: for narrow only, Nix does not see these paths`] : []),
-    ...(!alone && bases.length > 0 ? [`  with deltas from ${from}`] : []),
-    ...absent.map((roots) => `  no delta from ${named(roots)}, which ${url} does not have`),
-  ];
-}
-
-function pushLines(result: PushResult, source: Store, { dryRun, bytesRead, seconds }: Run): string[] {
-  const { plan, outcomes, bytes, generation, secrets, deltasLaid } = result;
-  const found = secrets.map((secret) => `  secret: ${describeSecret(source.storeDir, secret)}`);
-  if (dryRun) return found;
-  const added = outcomes.filter((o) => o.status === 'added').length;
-  const signed = plan.toSign.length > 0 ? `, signatures added to ${plan.toSign.length}` : '';
-  const moved = `${formatBytes(bytesRead)} read, ${formatBytes(bytes)} written`;
-  const what =
-    added === 0
-      ? `nothing to push: all ${count(plan.total, 'path')} are there${signed}`
-      : `pushed ${count(added, 'path')} in ${seconds.toFixed(1)} s${result.deltas.size > 0 ? '' : `: ${moved}`}${signed}`;
-  const deltas = deltasLaid.map(
-    ({ from, fileSize, narSize }) =>
-      `delta from ${printStorePath(source.storeDir, from[0]!)}: ${formatBytes(fileSize)} for ${formatBytes(narSize)} of NARs`,
-  );
-  return [
-    what,
-    ...deltaLines(result.deltas, plan),
-    ...deltas,
-    ...(generation ? [`generation ${generation.generation} of ${generation.name}`] : []),
-  ];
-}
-
-function pushJson(
+async function report(
   result: PushResult,
-  { storeDir }: Store,
-  { dryRun, bytesRead, seconds }: Run,
-): Record<string, unknown> {
-  const full = (path: StorePath): string => printStorePath(storeDir, path);
-  const { plan, findings, outcomes, bytes, generation, secrets } = result;
-  return {
-    dryRun,
-    plan: {
-      total: plan.total,
-      valid: plan.valid,
-      missing: plan.missing.map((i) => ({ path: full(i.path), narSize: i.narSize, fileSize: i.file?.size })),
-      upstream: plan.elsewhere.map(full),
-      signaturesToAdd: plan.toSign.map((s) => ({ path: full(s.info.path), signatures: s.signatures })),
-      differs: plan.differs.map((r) => ({ ...r, path: full(r.path) })),
-      narSize: plan.narSize,
-      met: plan.met,
-      deltaSize: plan.deltaSize,
-    },
-    preflight: findings,
-    secrets: secrets.map((secret) => ({ ...secret, path: full(secret.path) })),
-    pushed: outcomes.filter((o) => o.status === 'added').map((o) => ({ path: full(o.path), bytes: o.bytes })),
-    bytes,
-    bytesRead,
-    seconds: Math.round(seconds * 1000) / 1000,
-    deltas: result.deltasLaid.map(({ from, to, fileSize, narSize, paths }) => ({
-      from: from.map(full),
-      to: to.map(full),
-      paths,
-      fileSize,
-      narSize,
-    })),
-    name: generation?.name,
-    generation: generation?.generation,
-  };
+  { source, cache }: PushPlaces,
+  run: PushRun,
+  { json }: PushOptions,
+  context: Context,
+): Promise<void> {
+  const { generation, plan, secrets, findings } = result;
+  if (generation && cache.params.secretKeys.length === 0) {
+    const what = `generation ${generation.generation} of ${generation.name}`;
+    context.say(`warning: ${what} is not signed: give a key with --key`);
+  }
+  if (json) await context.out(JSON.stringify(pushJson(result, source, run)));
+  else for (const line of pushLines(result, source, run)) context.say(line);
+  const speaksAgainst = secrets.length > 0 || findings.some((finding) => finding.level === 'error');
+  if (plan.differs.length > 0 || (run.dryRun && speaksAgainst)) context.status = 3;
+}
+
+/** The name, and how many generations of it deltas are laid from. Throws `usage`. */
+function generationsOf(options: PushOptions): {
+  readonly name: string | undefined;
+  readonly bases: number | undefined;
+} {
+  const name = options.name === undefined ? undefined : checkRootName(options.name);
+  const bases = options.deltas === undefined ? undefined : parseCount('--deltas', options.deltas, 1);
+  if (bases === undefined || name !== undefined) return { name, bases };
+  throw new NarrowError('usage', '--deltas are from generations of a name: give --name, too');
+}
+
+/** Throws `usage`. */
+function deltaRules(
+  { params: { deltasOnly } }: CacheStore,
+  name: string | undefined,
+  bases: number | undefined,
+): DeltaRules | undefined {
+  if (deltasOnly && name === undefined)
+    throw new NarrowError('usage', 'a cache of deltas takes generations of a name: give --name');
+  return bases !== undefined || deltasOnly ? { count: bases ?? 1, by: `narrow ${version()}` } : undefined;
+}
+
+/** Tells of a push while it runs. */
+class Watch {
+  readonly listeners: Pick<PushRequest, 'onDeltas' | 'onEvent'>;
+  readonly #dryRun: boolean;
+  readonly #started = performance.now();
+  #bytesRead = 0;
+
+  /** Without `say` only progress is shown. */
+  constructor(places: PushPlaces, progress: Progress, say: Context['say'] | undefined, dryRun: boolean) {
+    this.#dryRun = dryRun;
+    let deltas: DeltaPlan | undefined;
+    const tell = (lines: readonly string[]): void => lines.forEach((line) => say?.(line));
+    this.listeners = {
+      onDeltas: (plan) => (deltas = plan),
+      onEvent: (event) => {
+        progress.event(event);
+        if (event.type === 'bytes') this.#bytesRead += event.bytes;
+        if (event.type === 'plan') tell(pushPlanLines(event.plan, places, deltas, dryRun));
+        if (event.type === 'preflight') tell(preflightLines(event.findings, dryRun, event.plan));
+      },
+    };
+  }
+  /** What it was until now. */
+  run(): PushRun {
+    const seconds = (performance.now() - this.#started) / 1000;
+    return { dryRun: this.#dryRun, bytesRead: this.#bytesRead, seconds };
+  }
 }

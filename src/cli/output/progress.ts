@@ -4,6 +4,7 @@ import type { StorePath } from '../../model/store-path.ts';
 import { pathName } from '../../model/store-path.ts';
 import type { TransferEvent } from '../../transfer/events.ts';
 import type { Plan } from '../../transfer/plan.ts';
+import type { Outcome } from '../../store/store.ts';
 import type { Context } from '../context.ts';
 import { count, formatBytes, formatDuration } from './human.ts';
 
@@ -49,7 +50,7 @@ export class CopyState {
     if (event.type === 'phase') this.#enter(event.text, now);
     if (event.type === 'plan') this.#planned(event.plan, now);
     if (event.type === 'bytes') this.#took(event.path, event.bytes, now);
-    if (event.type === 'outcome') this.#ended(event.outcome.path);
+    if (event.type === 'outcome') this.#ended(event.outcome);
   }
 
   #enter(text: string, now: number): void {
@@ -96,10 +97,12 @@ export class CopyState {
     while (this.#samples.length > 2 && this.#samples[0]!.time < now - rateWindow) this.#samples.shift();
   }
 
-  #ended(path: StorePath): void {
+  /** What failed is not done: its bytes, which may all have been read, count no more. */
+  #ended(outcome: Outcome): void {
+    const { path } = outcome;
     this.#running.delete(path);
     const size = this.#sizes.get(path);
-    if (size === undefined) return;
+    if (size === undefined || 'error' in outcome) return;
     this.#done++;
     this.#doneBytes += size;
   }
@@ -173,9 +176,11 @@ function wrapped(parts: readonly string[], width: number): string[] {
 }
 
 /** Progress on standard error: painted when it is a terminal, else a line every five seconds. */
-export function startProgress({ frame, say }: Pick<Context, 'frame' | 'say'>): Progress {
+export function startProgress({ frame, say, signal }: Pick<Context, 'frame' | 'say' | 'signal'>): Progress {
   const state = new CopyState();
   const tick = (): void => {
+    // what is being stopped goes nowhere any more
+    if (signal.aborted) return frame?.clear();
     const now = performance.now();
     const line = state.line(now);
     if (frame) frame.paint(state.frame(now, frame.width));

@@ -75,6 +75,16 @@ test('what is read is not finished: no copy stands at 100 % while its last paths
   assert.match(state.line(9000), /^100 % .* 2 of 2 paths$/);
 });
 
+test('what failed, or was stopped, does not count as done', () => {
+  const { plan, paths } = planOf(2);
+  const state = new CopyState();
+  state.event({ type: 'plan', plan }, 0);
+  for (const path of paths) state.event({ type: 'bytes', path, bytes: 2_500_000 }, 1000);
+  const failed = { status: 'failed', path: paths[0]!, bytes: 0, error: new Error('stopped') } as const;
+  state.event({ type: 'outcome', outcome: failed }, 1000);
+  assert.match(state.line(1000), /^ 25 % {2}2\.5 MB of 10\.0 MB .* 0 of 2 paths$/);
+});
+
 test('a stream that is read before its contents are known is counted, and does not count for the copy', () => {
   const state = new CopyState();
   state.event({ type: 'phase', text: 'reading standard input' }, 0);

@@ -7,7 +7,17 @@ import { nixBuild } from '../transport/nix-build.ts';
 
 /** A word with `#` that names no file: a flake, and what is meant of it. */
 export function isFlakeInstallable(word: string): boolean {
-  return word.includes('#') && lstatSync(word, { throwIfNoEntry: false }) === undefined;
+  return word.includes('#') && !isThere(word);
+}
+
+/** Links that lead nowhere count. */
+function isThere(file: string): boolean {
+  try {
+    lstatSync(file);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The arguments with paths of outputs in place of installables. `from` is the store that is to have them. */

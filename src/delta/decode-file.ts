@@ -5,10 +5,12 @@ import { NarrowError, formatError } from '../errors.ts';
 import { decodeFile } from './codec/file.ts';
 import type { BaseFile } from './candidates.ts';
 import type { TreeFiles } from './files.ts';
+import { giveBack } from './give-back.ts';
 import { isFiltered, unfilterBlock } from './fresh-filter.ts';
 import { blockSize, contentsLimit, keepLimit, memberLimit, node, source } from './layout.ts';
 import type { NarWriter } from './nar-writer.ts';
 import type { PathInput } from './path-input.ts';
+import { forgetPages } from './pages.ts';
 import { inMemory } from './random-bytes.ts';
 import type { RandomBytes } from './random-bytes.ts';
 import { packMember } from './recompress/member.ts';
@@ -117,7 +119,7 @@ export class FileDecoder {
     const { recipe, contentsSize } = this.#recipe();
     const old = base.expanded(entry);
     if (old === undefined) throw this.#error('a base that cannot be opened', { expected: 'a compressed file' });
-    yield* this.#pack(name, executable, size, recipe, contentsSize, this.#pieces(inMemory(old), contentsSize), kept);
+    yield* this.#pack(name, executable, size, recipe, contentsSize, this.#piecesOfOpened(old, contentsSize), kept);
   }
 
   async *#packedFresh(
@@ -147,7 +149,9 @@ export class FileDecoder {
       at += piece.length;
     }
     const packed = packMember(recipe, contents, size);
+    giveBack(contents);
     yield* this.#contents(packed, kept);
+    giveBack(packed);
     this.#out.closeRegular();
   }
 
@@ -193,8 +197,15 @@ export class FileDecoder {
       }
     } finally {
       pieces.return();
+      forgetPages();
     }
     this.#input.tally.changed(head ?? new Uint8Array(0), this.#input.codecRead - before);
+  }
+
+  /** The same of what was in a compressed file, whose memory is given back. */
+  async *#piecesOfOpened(old: Uint8Array, size: number): AsyncGenerator<Uint8Array, void> {
+    yield* this.#pieces(inMemory(old), size);
+    giveBack(old);
   }
 
   *#contents(chunk: Uint8Array, kept: Buffer[] | undefined): Generator<Uint8Array, void> {

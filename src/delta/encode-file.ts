@@ -8,9 +8,11 @@ import { ColumnWriter } from './columns.ts';
 import { estimate, estimateColumns } from './estimate.ts';
 import type { FilePlan } from './file-plan.ts';
 import type { DigestedFiles, TreeFiles } from './files.ts';
+import { giveBack } from './give-back.ts';
 import { filterBlock, isFiltered } from './fresh-filter.ts';
 import { blockSize, node, source } from './layout.ts';
 import { FileOpener } from './open-file.ts';
+import { forgetPages } from './pages.ts';
 import { inMemory } from './random-bytes.ts';
 import type { RandomBytes } from './random-bytes.ts';
 import type { Opened } from './recompress/member.ts';
@@ -107,6 +109,7 @@ export class FileEncoder {
     else if (opened !== undefined && this.#level === 'best' && estimate(opened.contents) < size * 0.95)
       yield* this.#writeOpened(entry, start, opened);
     else yield* this.#writeFresh(entry, start);
+    if (opened !== undefined) giveBack(opened.contents);
   }
 
   /** Where the file is as it is; in its own place, if there, for then the reference is short. */
@@ -131,9 +134,14 @@ export class FileEncoder {
     for (const from of tried) {
       const trial = this.#try(from, this.#bases[from.base]!.tree!.file(from.entry), this.#fresh.file(entry));
       if (trial === undefined) continue;
-      if (trial.cost < clearlyGood * size) return trial;
+      if (trial.cost < clearlyGood * size) {
+        best?.work.return();
+        return trial;
+      }
       fresh ??= estimate(file.read(0, Math.min(size, 4 * blockSize))) * Math.max(1, size / (4 * blockSize));
-      if (trial.cost < (best?.cost ?? fresh)) best = trial;
+      const worse = trial.cost < (best?.cost ?? fresh) ? best : trial;
+      worse?.work.return();
+      if (worse !== trial) best = trial;
       if (best !== undefined && best.cost < fresh * 0.5) break;
     }
     return best;
@@ -146,6 +154,8 @@ export class FileEncoder {
       const old = this.#bases[from.base]!.tree!.expanded(from.entry);
       const trial = old && this.#try(from, inMemory(old), inMemory(opened.contents), opened);
       if (trial !== undefined && trial.cost + opened.recipe.length < size * 0.5) return trial;
+      trial?.work.return();
+      if (old) giveBack(old);
     }
     return undefined;
   }
@@ -154,7 +164,10 @@ export class FileEncoder {
     const out = new ColumnWriter(codecColumns);
     const work = encodeFile(old, file, this.#level, out);
     work.next();
-    if (out.size > windowLimit) return undefined;
+    if (out.size > windowLimit) {
+      work.return();
+      return undefined;
+    }
     const first = out.take();
     const windows = Math.max(1, file.size / windowSize);
     return { from, opened, cost: estimateColumns(first) * windows, first, work, out };
@@ -175,6 +188,7 @@ export class FileEncoder {
       yield;
       if (work.next().done === true) break;
     }
+    forgetPages();
     if (opened === undefined) this.#tally.files.similar++;
     else this.#tally.files.recompressed++;
     this.#tally.changed(this.#fresh.head(entry), written);

@@ -2,6 +2,7 @@
 // of digests; then its files can be found again but not read.
 
 import { isNarrowError } from '../errors.ts';
+import { giveBack } from './give-back.ts';
 import { memberLimit } from './layout.ts';
 import type { RandomBytes } from './random-bytes.ts';
 import { expandMember } from './recompress/member.ts';
@@ -75,7 +76,10 @@ export class TreeFiles implements DigestedFiles {
   /** The contents of a compressed file, translated as the tree is; undefined where it is none, or too large. */
   expanded(entry: number): Uint8Array | undefined {
     const { size } = this.index[entry]!;
-    const contents = size > memberLimit ? undefined : expandMember(this.file(entry).read(0, size), memberLimit);
+    if (size > memberLimit) return undefined;
+    const bytes = this.file(entry).read(0, size);
+    const contents = expandMember(bytes, memberLimit);
+    giveBack(bytes);
     if (contents) translatorOf(this.#tree)?.inPlace(contents);
     return contents;
   }

@@ -3,6 +3,7 @@
 import type { Level } from './codec/file.ts';
 import { contentsLimit, memberLimit } from './layout.ts';
 import type { TreeFiles } from './files.ts';
+import { giveBack } from './give-back.ts';
 import { memberKind, openMember } from './recompress/member.ts';
 import type { MemberKind, Opened } from './recompress/member.ts';
 
@@ -33,7 +34,9 @@ export class FileOpener {
     const kind = memberKind(this.#fresh.head(entry));
     if (kind === undefined || size > limits[this.#level][kind]) return undefined;
     const limit = Math.min(memberLimit, this.#left);
-    const opened = openMember(this.#fresh.file(entry).read(0, size), { tools: this.#tools, limit });
+    const bytes = this.#fresh.file(entry).read(0, size);
+    const opened = openMember(bytes, { tools: this.#tools, limit });
+    giveBack(bytes);
     this.#left -= opened?.contents.length ?? 0;
     return opened;
   }

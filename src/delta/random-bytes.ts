@@ -5,11 +5,18 @@ export interface RandomBytes {
   readonly size: number;
   /** Exactly `length` bytes from `offset` on, which must lie within the file. */
   read(offset: number, length: number): Uint8Array;
+  /** The whole of it, where it is in memory anyway; not to be written to. */
+  readonly whole?: Uint8Array;
 }
 
 /** Bytes that are in memory already. */
 export function inMemory(bytes: Uint8Array): RandomBytes {
-  return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
+  return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length), whole: bytes };
+}
+
+/** The same bytes as a Buffer. */
+export function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, length);
 }
 
 /** A copy of a range of a file. */

@@ -4,6 +4,8 @@ import { createHash } from 'node:crypto';
 import { NarrowError } from '../errors.ts';
 import { treePathText } from '../format/nar/tree.ts';
 import type { SyncFileTree, TreePath } from '../format/nar/tree.ts';
+import { pageOf, pageSize } from './pages.ts';
+import type { Pages } from './pages.ts';
 import type { RandomBytes } from './random-bytes.ts';
 
 /** Bytes of a digest that stands for contents: SHA-256, cut. */
@@ -45,11 +47,8 @@ export function contentDigest(contents: Iterable<Uint8Array>): Buffer {
   return hash.digest().subarray(0, digestSize);
 }
 
-/** Files up to this size are read once and held. */
+/** Files up to this size are read once and held, of larger ones pages. */
 const heldSize = 4 * 1024 * 1024;
-/** Of larger ones blocks are held, so many at most: matched parts of big executables lie all over the old file. */
-const pageSize = 128 * 1024;
-const pageCount = 256;
 
 /** A file of `size` bytes in `tree`, for reading at random. */
 export function treeFile(tree: SyncFileTree, path: TreePath, size: number): RandomBytes {
@@ -65,26 +64,19 @@ export function treeFile(tree: SyncFileTree, path: TreePath, size: number): Rand
 }
 
 function pagedFile(tree: SyncFileTree, path: TreePath, size: number): RandomBytes {
-  const pages = new Map<number, Buffer>();
+  const pages: Pages = new Map();
   let buffer = Buffer.alloc(0);
-  const page = (number: number): Buffer => {
-    const known = pages.get(number);
-    if (known !== undefined) return known;
-    const start = number * pageSize;
-    const length = Math.min(pageSize, size - start);
-    const oldest = pages.size < pageCount ? undefined : pages.keys().next().value!;
-    const room = oldest === undefined ? Buffer.allocUnsafe(pageSize) : pages.get(oldest)!;
-    if (oldest !== undefined) pages.delete(oldest);
-    readPart(tree, path, start, room.subarray(0, length), size);
-    pages.set(number, room);
-    return room;
-  };
   return {
     size,
     read(offset, length) {
       const first = Math.floor(offset / pageSize);
       const start = offset - first * pageSize;
-      if (start + length <= pageSize) return page(first).subarray(start, start + length);
+      if (start + length <= pageSize) {
+        const page = pageOf(pages, first, (room) => {
+          readPart(tree, path, offset - start, room.subarray(0, size - offset + start), size);
+        });
+        return page.subarray(start, start + length);
+      }
       if (buffer.length < length) buffer = Buffer.allocUnsafe(length);
       return readPart(tree, path, offset, buffer.subarray(0, length), size);
     },

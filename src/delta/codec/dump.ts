@@ -2,7 +2,7 @@
 // itself, as if it were loaded at one address. Nothing but the words tells so.
 
 import { FieldList } from '../elf/field-list.ts';
-import type { FieldPart, Fields } from '../elf/field-list.ts';
+import type { Fields } from '../elf/field-list.ts';
 import type { ElfImage } from '../elf/image.ts';
 import { kinds } from '../elf/kinds.ts';
 
@@ -90,15 +90,10 @@ export function dumpFields(bytes: Uint8Array, image: ElfImage): Fields {
   return [list];
 }
 
-/** A copy for matching, where pointers are zero: told apart by what they point to, fewer of their owners look alike. */
-export function blanked(bytes: Uint8Array, fields: Fields): Buffer {
-  const copy = Buffer.from(bytes);
-  for (const part of fields) blank(copy, part);
-  return copy;
-}
-
-function blank(copy: Buffer, { count, offset }: FieldPart): void {
-  for (let row = 0; row < count; row++) copy.fill(0, offset[row], offset[row]! + 8);
+/** Writes zeros over fields: told apart by what they point to, fewer of their owners would look alike. */
+export function blank(bytes: Uint8Array, fields: Fields): void {
+  for (const { count, offset } of fields)
+    for (let row = 0; row < count; row++) bytes.fill(0, offset[row], offset[row]! + 8);
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -2,33 +2,32 @@
 
 import { formatError } from '../../errors.ts';
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
-import { copyOf, type RandomBytes } from '../random-bytes.ts';
-import { dumpFields, dumpImage, blanked, originOf } from './dump.ts';
+import type { RandomBytes } from '../random-bytes.ts';
+import { blank, dumpFields, dumpImage, originOf } from './dump.ts';
 import type { Ground } from './ground.ts';
 import { type CodecOptions, column, type Level, mode, predictedLimit } from './layout.ts';
 import { effortOf, indexOf, matchBytes } from './match.ts';
 import { decodePredicted, encodePredicted } from './predicted.ts';
+import type { Runs } from './runs.ts';
+import { Scratch } from './scratch.ts';
 
 /** Smaller files have not enough pointers to be told from chance. */
 const smallest = 64 * 1024;
 
-/** Two dumps. */
+/** Where the first bytes of two dumps stood. */
 export interface Dumps {
-  readonly old: Buffer;
   readonly oldOrigin: number;
-  readonly fresh: Buffer;
   readonly freshOrigin: number;
 }
 
 /** The origins of two files; undefined where one is no dump. */
 export function openDumps(old: RandomBytes, fresh: RandomBytes): Dumps | undefined {
   if (!isSized(old.size) || !isSized(fresh.size)) return undefined;
-  const oldBytes = copyOf(old, 0, old.size);
-  const oldOrigin = originOf(oldBytes);
+  using scratch = new Scratch();
+  const oldOrigin = originOf(old.whole ?? scratch.copy(old));
   if (oldOrigin === undefined) return undefined;
-  const freshBytes = copyOf(fresh, 0, fresh.size);
-  const freshOrigin = originOf(freshBytes);
-  return freshOrigin === undefined ? undefined : { old: oldBytes, oldOrigin, fresh: freshBytes, freshOrigin };
+  const freshOrigin = originOf(fresh.whole ?? scratch.copy(fresh));
+  return freshOrigin === undefined ? undefined : { oldOrigin, freshOrigin };
 }
 
 function isSized(size: number): boolean {
@@ -36,8 +35,8 @@ function isSized(size: number): boolean {
 }
 
 export function* encodeDump(
-  { old, oldOrigin, fresh, freshOrigin }: Dumps,
-  files: { readonly old: RandomBytes; readonly fresh: RandomBytes },
+  { oldOrigin, freshOrigin }: Dumps,
+  { old, fresh }: { readonly old: RandomBytes; readonly fresh: RandomBytes },
   level: Level,
   out: ColumnWriter,
   options: CodecOptions,
@@ -45,12 +44,22 @@ export function* encodeDump(
   out.varint(column.head, mode.dump);
   out.varint(column.head, oldOrigin);
   out.varint(column.head, freshOrigin);
-  const ground = groundOf(files.old, oldOrigin, freshOrigin, fresh.length);
-  const effort = effortOf(level, old.length);
-  const oldBlank = blanked(old, ground.fields);
-  const freshBlank = blanked(fresh, dumpFields(fresh, ground.freshImage));
-  const runs = matchBytes(oldBlank, indexOf(oldBlank, effort), freshBlank, effort, 0);
-  yield* encodePredicted(ground, runs, files.fresh, out, options);
+  const ground = groundOf(old, oldOrigin, freshOrigin, fresh.size);
+  const runs = matchDumps(ground, fresh, level);
+  yield* encodePredicted(ground, runs, fresh, out, options);
+}
+
+/** The files are matched without their pointers. */
+function matchDumps({ old, fields, freshImage }: Ground, fresh: RandomBytes, level: Level): Runs {
+  using oldScratch = new Scratch();
+  using freshScratch = new Scratch();
+  const oldBytes = oldScratch.copy(old);
+  blank(oldBytes, fields);
+  const freshBytes = freshScratch.copy(fresh);
+  blank(freshBytes, dumpFields(freshBytes, freshImage));
+  const effort = effortOf(level, old.size);
+  using index = indexOf(oldBytes, effort);
+  return matchBytes(oldBytes, index, freshBytes, effort, 0);
 }
 
 /** Reads what encodeDump wrote behind the mode. */
@@ -68,11 +77,12 @@ export function* decodeDump(
 }
 
 function groundOf(old: RandomBytes, oldOrigin: number, freshOrigin: number, size: number): Ground {
+  using scratch = new Scratch();
   const oldImage = dumpImage(oldOrigin, old.size);
   return {
     old,
     oldImage,
-    fields: dumpFields(copyOf(old, 0, old.size), oldImage),
+    fields: dumpFields(old.whole ?? scratch.copy(old), oldImage),
     freshImage: dumpImage(freshOrigin, size),
     start: 0,
   };

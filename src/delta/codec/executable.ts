@@ -2,6 +2,7 @@
 
 import { formatError } from '../../errors.ts';
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
+import { giveFieldsBack } from '../elf/field-list.ts';
 import { findFields, findTableFields } from '../elf/fields.ts';
 import { type ElfImage, parseElf } from '../elf/image.ts';
 import { label } from '../elf/labels.ts';
@@ -51,7 +52,11 @@ export function* encodeExecutable(
   if (ground === undefined) throw new RangeError('headers that are none without their file');
   out.varint(column.head, mode.executable);
   writeHeaders(out, old, header);
-  yield* encodePredicted(ground, runs, fresh, out, options);
+  try {
+    yield* encodePredicted(ground, runs, fresh, out, options);
+  } finally {
+    giveFieldsBack(ground.fields);
+  }
 }
 
 /** Reads what encodeExecutable wrote behind the mode. */
@@ -66,8 +71,12 @@ export function* decodeExecutable(
   const oldImage = old.size <= predictedLimit && size <= predictedLimit ? parseElf(old) : undefined;
   const ground = oldImage && groundOf(old, oldImage, header);
   if (ground === undefined) throw formatError('a delta between executables for files that are none, or too big', {});
-  yield header;
-  yield* decodePredicted(ground, size, first, next, options);
+  try {
+    yield header;
+    yield* decodePredicted(ground, size, first, next, options);
+  } finally {
+    giveFieldsBack(ground.fields);
+  }
 }
 
 function groundOf(old: RandomBytes, oldImage: ElfImage, header: Buffer): Ground | undefined {
@@ -105,25 +114,31 @@ function matchExecutables(pair: Executables, level: Level, options: CodecOptions
   const { old, oldImage, fresh, freshImage } = pair;
   if (level === 'fast' && Math.max(old.size, fresh.size) > labelledSize) return matchWindows(pair, level, options);
   const find = level === 'fast' ? findTableFields : findFields;
-  const oldBytes = labelled(old, oldImage, find);
-  const freshBytes = labelled(fresh, freshImage, find).subarray(freshImage.headersEnd);
+  using oldScratch = new Scratch();
+  using freshScratch = new Scratch();
+  const oldBytes = labelled(oldScratch.copy(old), old, oldImage, find);
+  const freshBytes = labelled(freshScratch.copy(fresh), fresh, freshImage, find).subarray(freshImage.headersEnd);
   const effort = effortOf(level, old.size);
-  return matchBytes(oldBytes, indexOf(oldBytes, effort), freshBytes, effort, freshImage.headersEnd);
+  using index = indexOf(oldBytes, effort);
+  return matchBytes(oldBytes, index, freshBytes, effort, freshImage.headersEnd);
 }
 
-function labelled(file: RandomBytes, image: ElfImage, find: typeof findFields): Buffer {
-  const bytes = copyOf(file, 0, file.size);
-  label(bytes, find(file, image), image);
+/** `bytes`, a copy of the file, with labels in it. */
+function labelled(bytes: Buffer, file: RandomBytes, image: ElfImage, find: typeof findFields): Buffer {
+  const fields = find(file, image);
+  label(bytes, fields, image);
+  giveFieldsBack(fields);
   return bytes;
 }
 
 /** Only the old file is held as a whole. */
 function matchWindows({ old, fresh, freshImage }: Executables, level: Level, options: CodecOptions): Runs {
   const start = freshImage.headersEnd;
-  const bytes = copyOf(old, 0, old.size);
+  using oldScratch = new Scratch();
+  const bytes = oldScratch.copy(old);
   const effort = effortOf(level, old.size);
-  const index = indexOf(bytes, effort);
-  const scratch = new Scratch();
+  using index = indexOf(bytes, effort);
+  using scratch = new Scratch();
   const runs = new Runs();
   let expected = start;
   for (let at = start; at < fresh.size;) {

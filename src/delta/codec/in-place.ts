@@ -47,7 +47,8 @@ export function* encodeInPlace(
   out: ColumnWriter,
   options: CodecOptions,
 ): Generator<void, void> {
-  const [freshScratch, oldScratch] = [new Scratch(), new Scratch()];
+  using freshScratch = new Scratch();
+  using oldScratch = new Scratch();
   for (let at = 0; at < fresh.size;) {
     const size = Math.min(options.window ?? windowSize, fresh.size - at);
     const runs = new Runs();

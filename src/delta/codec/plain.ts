@@ -1,7 +1,7 @@
 // Files of any kind: each window of the fresh file has runs of its own.
 
 import type { ColumnReader, ColumnWriter } from '../columns.ts';
-import { copyInto, copyOf, type RandomBytes } from '../random-bytes.ts';
+import { bufferOf, copyInto, type RandomBytes } from '../random-bytes.ts';
 import { Excerpt, piecesFor } from './excerpt.ts';
 import { Landmarks } from './landmarks.ts';
 import { type CodecOptions, type Level, excerptSize, searchedSize, windowSize } from './layout.ts';
@@ -21,8 +21,9 @@ export function* encodePlain(
   out: ColumnWriter,
   options: CodecOptions,
 ): Generator<void, void> {
-  const search = searcherOf(old, level, options.searched ?? searchedSize(level));
-  const [freshScratch, madeScratch] = [new Scratch(), new Scratch()];
+  using held = new DisposableStack();
+  const search = searcherOf(old, level, options.searched ?? searchedSize(level), held);
+  const [freshScratch, madeScratch] = [held.use(new Scratch()), held.use(new Scratch())];
   let expected = 0;
   let at = 0;
   do {
@@ -45,16 +46,16 @@ export function* encodePlain(
 type Searcher = (fresh: Buffer, expected: number) => Runs;
 
 /** A search of all old bytes where they are at most `limit`, otherwise of an excerpt for each window. */
-function searcherOf(old: RandomBytes, level: Level, limit: number): Searcher {
+function searcherOf(old: RandomBytes, level: Level, limit: number, held: DisposableStack): Searcher {
   const effort = effortOf(level, Math.min(old.size, limit));
   if (old.size <= limit) {
-    const bytes = copyOf(old, 0, old.size);
-    const index = indexOf(bytes, effort);
+    const bytes = old.whole === undefined ? held.use(new Scratch()).copy(old) : bufferOf(old.whole);
+    const index = held.use(indexOf(bytes, effort));
     return (fresh, expected) => matchBytes(bytes, index, fresh, effort, expected);
   }
   const landmarks = new Landmarks(old);
-  const scratch = new Scratch();
-  const index = emptyIndex(effort);
+  const scratch = held.use(new Scratch());
+  const index = held.use(emptyIndex(effort));
   return (fresh, expected) => {
     const pieces = piecesFor(old, landmarks, fresh, expected, Math.min(limit, excerptSize(level)));
     const excerpt = new Excerpt(old, pieces, scratch);
@@ -71,7 +72,7 @@ export function* decodePlain(
   next: () => ColumnReader,
   options: CodecOptions,
 ): Generator<Uint8Array, void> {
-  const scratch = new Scratch();
+  using scratch = new Scratch();
   let expected = 0;
   let at = 0;
   do {

@@ -26,7 +26,8 @@ export function* encodePredicted(
   writeRuns(out, runs, start);
   const predictor = new Predictor(ground, runs);
   const mends = new MendWriter(out, freshImage);
-  const [freshScratch, madeScratch] = [new Scratch(), new Scratch()];
+  using freshScratch = new Scratch();
+  using madeScratch = new Scratch();
   let at = start;
   do {
     const size = Math.min(options.window ?? windowSize, fresh.size - at);
@@ -55,7 +56,7 @@ export function* decodePredicted(
   const { old, start } = ground;
   const runs = readRuns(first, start, size - start, old.size);
   const predictor = new Predictor(ground, runs);
-  const scratch = new Scratch();
+  using scratch = new Scratch();
   let at = start;
   do {
     const input = at === start ? first : next();

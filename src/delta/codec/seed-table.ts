@@ -1,6 +1,7 @@
 // An index of seeds for quick searches. Places are only ever written over, not chained: a table that need not be read to be
 // filled fills four times as fast, and a long match has seeds enough that some of them are still there.
 
+import { giveBack } from '../give-back.ts';
 import { hashAt, type Seeds } from './seeds.ts';
 
 /** Numbers of places take so many bits of an entry, bits of the hash the rest. */
@@ -55,6 +56,10 @@ export class SeedTable implements Seeds {
     const other = this.#other;
     this.#other = 0;
     return other === 0 ? -1 : this.#place(other);
+  }
+
+  [Symbol.dispose](): void {
+    giveBack(this.#table);
   }
 
   #place(number: number): number {

@@ -1,7 +1,9 @@
 // An index of short byte strings ("seeds") of old bytes: for each hash the places where it stands, newest first.
 
-/** Where seeds of `length` bytes stand. */
-export interface Seeds {
+import { giveBack } from '../give-back.ts';
+
+/** Where seeds of `length` bytes stand; disposed of, nowhere. */
+export interface Seeds extends Disposable {
   readonly length: number;
   /** Takes up bytes from `start` to `end` instead of all it held. */
   load(bytes: Uint8Array, start: number, end: number): void;
@@ -49,6 +51,11 @@ export class SeedIndex implements Seeds {
       this.#previous[i] = this.#head[hash]!;
       this.#head[hash] = i + 1;
     }
+  }
+
+  [Symbol.dispose](): void {
+    giveBack(this.#head);
+    giveBack(this.#previous);
   }
 
   /** The newest place that may begin like `view` at `at`; -1 for none. */

@@ -1,5 +1,6 @@
 // Fields as they are found, one row a field: growing typed arrays of a few bytes a row, because a file can have millions.
 
+import { giveBack } from '../give-back.ts';
 import { kinds, readTarget } from './kinds.ts';
 import type { ElfImage } from './image.ts';
 import type { Section } from './section.ts';
@@ -80,6 +81,11 @@ export class FieldList implements FieldPart {
     this.kind = grown(this.kind, new Uint8Array(room));
     if (this.hint !== undefined) this.hint = grown(this.hint, new Uint32Array(room));
   }
+}
+
+/** Gives the memory of fields back that nobody looks at any more. */
+export function giveFieldsBack(fields: Fields): void {
+  for (const { offset, kind, hint } of fields) for (const rows of [offset, kind, hint]) if (rows) giveBack(rows);
 }
 
 /** The first row at `offset` of the file or behind it. */

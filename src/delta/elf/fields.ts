@@ -2,6 +2,7 @@
 // give the same fields on every machine, because both sides of a delta look at the old file. Sections are read one at a time
 // and code piece by piece, so that the file is never held as a whole.
 
+import { giveBack } from '../give-back.ts';
 import { copyInto, type RandomBytes } from '../random-bytes.ts';
 import { PairSweep } from './aarch64.ts';
 import { findFrames, findFrameTable } from './eh-frame.ts';
@@ -69,6 +70,7 @@ function findIn(file: RandomBytes, image: ElfImage, sections: readonly Section[]
       find({ image, section, bytes, view, list, tables, words });
       lists.push(list);
     }
+  giveBack(scratch);
   return lists.filter(({ count }) => count > 0).sort((a, b) => a.section.offset - b.section.offset);
 }
 

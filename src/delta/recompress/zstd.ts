@@ -7,6 +7,7 @@ import { zstdDecompressSync } from 'node:zlib';
 import { NarrowError } from '../../errors.ts';
 import { FrameScanner } from '../../format/compression/zstd-frames.ts';
 import { faultsOf } from '../../format/compression/codec.ts';
+import { giveBack } from '../give-back.ts';
 import type { Packer, Proof } from './packer.ts';
 import { inOnePiece, startsWith } from './packer.ts';
 import type { ZstdEngine, ZstdParameters } from './zstd-engine.ts';
@@ -95,7 +96,9 @@ function prove(bytes: Uint8Array, contents: Uint8Array, tools: readonly string[]
     for (const guess of guesses(header, contents.length)) {
       if (!mayFit(engine, contents, guess, first)) continue;
       const packed = engine.pack(contents, guess, bytes.length);
-      if (packed && Buffer.compare(packed, frame) === 0) {
+      const isSame = packed !== undefined && Buffer.compare(packed, frame) === 0;
+      if (packed) giveBack(packed);
+      if (isSame) {
         latest = guess;
         return { tool: toolOf(engine.version), recipe: recipeOf(engine.version, guess) };
       }

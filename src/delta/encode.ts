@@ -33,6 +33,8 @@ export interface EncodeDeltaOptions {
   readonly level?: Level | (() => Level);
   /** Level of zstd for the stream of fresh contents; by default 12, and 19 where the level is `best` at the start. */
   readonly freshLevel?: number;
+  /** Most paths have bases: their files are held, too, so fresh contents are compressed in less memory at `fast`. */
+  readonly lean?: boolean;
   /** What the receiver can pack with: compressed files are opened only for these. None by default. */
   readonly tools?: ReadonlySet<string>;
   /** Told of each path, in order, when the bytes it took have been handed out. */
@@ -88,7 +90,7 @@ class DeltaEncoder implements Disposable {
 
   constructor(options: EncodeDeltaOptions) {
     this.#options = options;
-    this.#solid = new SolidEncoder(options.freshLevel ?? freshLevels[this.#level()]);
+    this.#solid = new SolidEncoder(options.freshLevel ?? freshLevels[this.#level()], options.lean);
   }
 
   [Symbol.dispose](): void {

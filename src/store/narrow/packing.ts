@@ -139,6 +139,7 @@ export class Packing {
     let told = 0;
     const delta = encodeDelta(this.#items(numbers, whole, trees), {
       level: pace.level,
+      lean: this.baseCount > 0,
       ...(tools && { tools }),
       ...(signal && { signal }),
       onPath: (report) => onPath?.(this.fresh.list[numbers[told++]!]!.path, report),

@@ -28,7 +28,7 @@ interface Effort {
 }
 
 const efforts: Readonly<Record<Level, Effort>> = {
-  fast: { zstd: 9, brotli: 9, brotliLimit: 32 * 1024 },
+  fast: { zstd: 17, brotli: 9, brotliLimit: 32 * 1024 },
   best: { zstd: 19, brotli: 11, brotliLimit: 512 * 1024 },
 };
 

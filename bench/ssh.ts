@@ -11,7 +11,7 @@ import { corpus } from './corpus.ts';
 import { median } from './stats.ts';
 
 /** Round trips in milliseconds. */
-const latencies = [0, 20, 100, 300];
+const latencies = (process.env['LATENCIES'] ?? '0 20 100 300').split(' ').filter(Boolean).map(Number);
 /** Bytes a second: 100 Mbit/s. */
 const rate = 12_500_000;
 /** Derivations in one closure, each of which costs nix-copy-closure a round trip. */

@@ -112,7 +112,7 @@ export async function run(narrow: string, rounds: number): Promise<void> {
       await table(lab, { title, path: drv, place }, 1, all);
     }
   }
-  await lab.exec('work', ['rm', '/root/.ssh/config']);
+  await lab.exec('work', ['rm', '-f', '/root/.ssh/config']);
   const lan = { title: `LAN: medium (${medium.narSize} bytes)`, path: medium.top, place: 'pi' };
   await table(lab, lan, rounds, all);
 }

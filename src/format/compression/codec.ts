@@ -38,7 +38,7 @@ export interface Faults {
 }
 
 export function faultsOf(encoding: string, source: string | undefined): Faults {
-  const hint = 'the file is damaged or is not what its narinfo says; take this path from another source';
+  const hint = 'the file is damaged or was cut short; take it, or the path, from another source';
   return {
     corrupt: (offset, got) => formatError(`bad ${encoding} data`, { source, offset }, { got, hint }),
     truncated: (offset) =>

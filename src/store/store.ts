@@ -26,6 +26,8 @@ export interface Abilities {
   readonly signs?: boolean;
   /** Its files lie on this machine: trees answer at once. */
   readonly nearby?: boolean;
+  /** NARs are made while they are read, one at a time, by the thread that reads them: it has enough to do with that. */
+  readonly makes?: boolean;
   /** Where the bytes come from, for the order of several sources: smaller is asked first. */
   readonly priority: number;
 }
@@ -110,6 +112,8 @@ export interface Item {
   readonly realisations?: readonly Realisation[] | undefined;
   /** To be repaired, and stored in one file with these other paths: where that file cannot be replaced at once, they are away meanwhile. */
   readonly sharers?: readonly StorePath[] | undefined;
+  /** Of a store that {@link Abilities.makes} NARs. */
+  readonly made?: boolean | undefined;
 }
 
 /** What became of an item. `bytes` are those written: the encoded file into a cache, the NAR into a store. */

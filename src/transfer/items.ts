@@ -22,7 +22,8 @@ export async function itemsFor(
   return (async function* () {
     for (const info of closure.values()) {
       if (!missing.has(info.path) && !incomplete.has(info.path)) continue;
-      yield { info, open: (options) => source.open(info, options), realisations: byPath.get(info.path) };
+      const open: Item['open'] = (options) => source.open(info, options);
+      yield { info, open, realisations: byPath.get(info.path), made: source.abilities.makes };
     }
   })();
 }

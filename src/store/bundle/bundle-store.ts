@@ -25,7 +25,7 @@ interface Reading {
 export class BundleStore implements ListedStore {
   readonly url: string;
   readonly storeDir: StoreDir;
-  readonly abilities: Abilities = { ranges: false, encodings: false, trusted: false, priority: 0 };
+  readonly abilities: Abilities = { ranges: false, encodings: false, trusted: false, makes: true, priority: 0 };
   readonly bundle: Bundle;
   #expected: ReadonlySet<number> = new Set();
   readonly #opened = new Set<number>();

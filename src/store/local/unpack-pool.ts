@@ -1,6 +1,6 @@
 // Threads that unpack beside this one. What is small stays here: a thread takes 40 ms and 20 MB to start. Files of this machine
 // a thread reads itself; of other sources this one reads and hands the (still encoded) bytes over in shared memory. It unpacks
-// too while the others have enough to do. A thread inherits the mount namespace of the one that starts it, so a remounted store stays writable.
+// too while the others have enough to do, unless it also makes the NARs. A thread inherits the mount namespace of the one that starts it, so a remounted store stays writable.
 
 import { getCompileCacheDir } from 'node:module';
 import { availableParallelism } from 'node:os';
@@ -55,7 +55,8 @@ export class UnpackPool implements AsyncDisposable {
   unpack(item: Item, options: UnpackOptions): Promise<Intake> {
     this.#bytes += item.info.narSize;
     if (this.#bytes > this.#worth) this.#start();
-    const thread = this.#threads.find((t) => t.ready && t.jobs < JOBS_EACH);
+    const ready = this.#threads.filter((t) => t.ready);
+    const thread = ready.find((t) => t.jobs < JOBS_EACH) ?? (item.made ? ready[0] : undefined);
     return thread ? thread.unpack(item, options) : unpackObject(readAtOnce(item), options);
   }
 

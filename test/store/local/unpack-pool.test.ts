@@ -117,6 +117,26 @@ test("a source's failure and an abort are told as they are, and what was written
   await pool.unpack(good, { realDir, optimise: false });
 });
 
+test('this thread unpacks too when there is much, but not where it makes the NARs', async () => {
+  for (const made of [undefined, true]) {
+    const realDir = tempDir('pool');
+    await using pool = await startedPool(realDir);
+    const items = await Promise.all(Array.from({ length: 9 }, (_, i) => itemOf(i, random(1000, i))));
+    const here: boolean[] = [];
+    const unpacked = items.map((item) => {
+      // what an earlier attempt left is removed at once by the thread that is asked, later by another
+      writeFileSync(join(realDir, item.info.path), '');
+      const intake = pool.unpack({ ...item, made }, { realDir, optimise: false });
+      here.push(!existsSync(join(realDir, item.info.path)));
+      return intake;
+    });
+    assert.equal(here.includes(true), made === undefined);
+    await Promise.all(unpacked);
+    for (const [i, { info }] of items.entries())
+      assert.deepEqual(readFileSync(join(realDir, info.path)), random(1000, i));
+  }
+});
+
 /** The item, as it lies in a file. */
 async function inFile(item: Item, file: string): Promise<Item> {
   const { encoding, bytes } = await item.open();

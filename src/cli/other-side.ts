@@ -1,5 +1,6 @@
 // What the other side of a bundle has, as the command line says it: inventories, roots that are known here, bundles.
 
+import { lstatSync, statSync } from 'node:fs';
 import { inventoryAfter } from '../bundle/inventory-after.ts';
 import { isInventory, mergeInventories, parseInventory } from '../bundle/inventory.ts';
 import type { Inventory } from '../bundle/inventory.ts';
@@ -7,10 +8,12 @@ import { walkClosure } from '../closure/walk.ts';
 import { BaseClosure } from '../delta/base-closure.ts';
 import { NarrowError } from '../errors.ts';
 import { printStorePath } from '../model/store-path.ts';
+import type { StoreDir } from '../model/store-path.ts';
 import { Bundle } from '../store/bundle/bundle.ts';
 import { volumesNamed } from '../store/bundle/volume-names.ts';
 import type { Store } from '../store/store.ts';
 import type { Context } from './context.ts';
+import { resolveStorePath } from './installable.ts';
 import { resolvePaths } from './options.ts';
 import { readBytes } from './read-bytes.ts';
 
@@ -48,10 +51,11 @@ export async function otherSide(source: Store, options: OtherSideOptions, contex
   return { there, since };
 }
 
-/** A file of narrow inventory, a file with the line that `--roots` prints, or that line itself. */
+/** A file of narrow inventory, a file with the line that `--roots` prints, that line itself, or a link to a root (`./result`). */
 async function inventoryFrom(source: Store, text: string, context: Context): Promise<Inventory> {
   const isPath = text.startsWith(`${source.storeDir}/`);
-  const bytes = isPath ? Buffer.from(text) : await readBytes(text);
+  const line = isPath ? text : linkedRoot(source.storeDir, text);
+  const bytes = line === undefined ? await readBytes(text) : Buffer.from(line);
   if (isInventory(bytes)) return parseInventory(bytes, text);
   const words = bytes
     .toString('utf8')
@@ -71,4 +75,15 @@ async function inventoryFrom(source: Store, text: string, context: Context): Pro
     made: Date.now(),
   };
   return { facts, closure: new BaseClosure(infos.values()) };
+}
+
+/** The store path that `text` is a link to, unless it is one to a file, or to somewhere else. */
+function linkedRoot(storeDir: StoreDir, text: string): string | undefined {
+  const isLink = lstatSync(text, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  if (!isLink || statSync(text, { throwIfNoEntry: false })?.isFile() === true) return undefined;
+  try {
+    return printStorePath(storeDir, resolveStorePath(storeDir, text));
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,7 @@
 // Bundles: a system that is carried in a file, with every Nix on the far side.
 
 import assert from 'node:assert/strict';
-import { readlinkSync, statSync, writeFileSync } from 'node:fs';
+import { readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { closure, copyOfStore } from '../lab/closures.ts';
@@ -58,6 +58,10 @@ test('the roots on one line do for a creator who knows them', async () => {
   const [file, bundle] = [join(dir, 'roots'), join(dir, 'bundle')];
   writeFileSync(file, line);
   await create(work, '-o', bundle, '--for', file, rebuilt.top);
+  const [link, linked] = [join(dir, 'result'), join(dir, 'linked')];
+  symlinkSync(basic.top, link);
+  await create(work, '-o', linked, '--for', link, rebuilt.top);
+  assert.equal(statSync(linked).size, statSync(bundle).size);
   await apply(island, bundle);
   await expectWhole(island, rebuilt);
 });

@@ -20,7 +20,7 @@ export async function run(narrow: string, rounds: number): Promise<void> {
   });
   const index = join(cache, 'narrow/index');
   const bare = await measure([plan('without an index', () => rmSync(index, { force: true }))], rounds);
-  await measure([{ name: 'pin', argv: [narrow, 'cache', 'pin', cache, last] }], 1);
+  await measure([{ name: 'pin', argv: [narrow, 'cache', 'pin', cache, `/nix/store/${last}`] }], 1);
   // what is young is in no index
   await new Promise((resolve) => setTimeout(resolve, 11_000));
   await measure([{ name: 'collect', argv: gc }], 1);

@@ -5,6 +5,7 @@ const all = [
   'nar',
   'export',
   'cache',
+  'far-cache',
   'gc',
   'info',
   'memory',

@@ -121,6 +121,8 @@ export class CopyState {
   #parts(now: number): string[] {
     if (!this.#plan) return this.#phaseParts(now);
     const all = this.#plan.missing.length;
+    // what comes after the copy, such as builds
+    if (this.#done === all && this.#phase.text !== '') return this.#phaseParts(now);
     if (all === 0) return [];
     const total = this.#plan.fileSize ?? this.#plan.narSize;
     const running = [...this.#running.values()];
@@ -129,6 +131,7 @@ export class CopyState {
     // reading is not all: what is read is still compressed, written, and registered after its references
     const percent = this.#done === all ? 100 : Math.min(99, total > 0 ? Math.floor((100 * bytes) / total) : 99);
     const amounts = [`${String(percent).padStart(3)} %`, `${formatBytes(bytes)} of ${formatBytes(total)}`];
+    if (this.#done === all) return [...amounts, `${all} of ${count(all, 'path')}`];
     if (bytes >= total && read > 0)
       return [...amounts, `all read, finishing ${read} of ${count(all, 'path')}`, ...elapsed(now - this.#last)];
     const rate = this.rate(now);

@@ -72,7 +72,9 @@ test('what is read is not finished: no copy stands at 100 % while its last paths
   state.event({ type: 'bytes', path: paths[0]!, bytes: 5_000_000 }, 9000);
   assert.match(state.line(9000), /^ 99 % {2}10\.0 MB of 10\.0 MB/);
   for (const path of paths) state.event({ type: 'outcome', outcome: { status: 'added', path, bytes: 1 } }, 9000);
-  assert.match(state.line(9000), /^100 % .* 2 of 2 paths$/);
+  assert.equal(state.line(20_000), '100 %  10.0 MB of 10.0 MB  2 of 2 paths', 'no rate, and no time left');
+  state.event({ type: 'phase', text: 'building' }, 20_000);
+  assert.equal(state.line(23_000), 'building  (0:03)');
 });
 
 test('what failed, or was stopped, does not count as done', () => {

@@ -6,8 +6,8 @@ import type { Plan } from './plan.ts';
 import type { Finding } from './preflight.ts';
 
 export type TransferEvent =
-  /** What is being done before bytes move: `opening`, `asking the source`, `asking the destination`. */
-  | { readonly type: 'phase'; readonly text: string }
+  /** What is being done before bytes move: `opening`, `asking the source`, `asking the destination`; of how many bytes, where known. */
+  | { readonly type: 'phase'; readonly text: string; readonly bytes?: number }
   | { readonly type: 'plan'; readonly plan: Plan }
   /** What was looked at before the first byte; an error among them ends the copy. */
   | { readonly type: 'preflight'; readonly findings: readonly Finding[]; readonly plan: Plan }

@@ -38,7 +38,7 @@ export async function makeBundle(
     dryRun,
     onPlan(plan) {
       for (const line of planLines(plan, what.there)) context.say(line);
-      progress.event({ type: 'phase', text: `writing ${file}` });
+      progress.event({ type: 'phase', text: `writing ${file}`, bytes: plan.narSize });
     },
     onPath: (info) => progress.read(info.narSize),
     signal: context.signal,

@@ -35,7 +35,7 @@ interface Running {
 export class CopyState {
   #plan: Plan | undefined;
   #waiting: Plan | undefined;
-  #phase = { text: '', since: 0 };
+  #phase: { text: string; since: number; bytes?: number | undefined } = { text: '', since: 0 };
   /** All that was taken in, also what had to be read again: for the rate. */
   #taken = 0;
   /** When bytes last came in. */
@@ -47,14 +47,14 @@ export class CopyState {
   readonly #samples: { time: number; bytes: number }[] = [];
 
   event(event: TransferEvent, now: number): void {
-    if (event.type === 'phase') this.#enter(event.text, now);
+    if (event.type === 'phase') this.#enter(event.text, now, event.bytes);
     if (event.type === 'plan') this.#planned(event.plan, now);
     if (event.type === 'bytes') this.#took(event.path, event.bytes, now);
     if (event.type === 'outcome') this.#ended(event.outcome);
   }
 
-  #enter(text: string, now: number): void {
-    this.#phase = { text, since: now };
+  #enter(text: string, now: number, bytes?: number): void {
+    this.#phase = { text, since: now, bytes };
     this.#taken = 0;
     this.#samples.length = 0;
   }
@@ -141,10 +141,14 @@ export class CopyState {
   }
 
   #phaseParts(now: number): string[] {
-    const { text, since } = this.#phase;
+    const { text, since, bytes } = this.#phase;
     if (text === '') return [];
-    const amounts = this.#taken > 0 ? [formatBytes(this.#taken), `${formatBytes(this.rate(now))}/s`] : [];
-    return [text, ...amounts, ...elapsed(now - since)];
+    if (this.#taken === 0) return [text, ...elapsed(now - since)];
+    const rate = this.rate(now);
+    const amounts = (part: string): string[] => [text, part, `${formatBytes(rate)}/s`];
+    if (bytes === undefined) return [...amounts(formatBytes(this.#taken)), ...elapsed(now - since)];
+    const eta = formatDuration(rate > 0 ? Math.max(0, bytes - this.#taken) / rate : Infinity);
+    return [...amounts(`${formatBytes(this.#taken)} of ${formatBytes(bytes)}`), `ETA ${eta}`, ...elapsed(now - since)];
   }
 
   /** The line, on as many as it needs, and paths on their way: first those that bytes are still awaited of. */

@@ -87,6 +87,14 @@ test('what failed, or was stopped, does not count as done', () => {
   assert.match(state.line(1000), /^ 25 % {2}2\.5 MB of 10\.0 MB .* 0 of 2 paths$/);
 });
 
+test('a phase of known size tells how much of it is done, and how long the rest will take', () => {
+  const state = new CopyState();
+  state.event({ type: 'phase', text: 'writing x', bytes: 10_000_000 }, 0);
+  assert.equal(state.line(0), 'writing x');
+  for (let s = 1; s <= 5; s++) state.read(1_000_000, s * 1000);
+  assert.equal(state.line(5000), 'writing x  5.0 MB of 10.0 MB  1.0 MB/s  ETA 0:05  (0:05)');
+});
+
 test('a stream that is read before its contents are known is counted, and does not count for the copy', () => {
   const state = new CopyState();
   state.event({ type: 'phase', text: 'reading standard input' }, 0);

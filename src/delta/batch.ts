@@ -5,6 +5,7 @@ import { BlockPool, Blocks } from './blocks.ts';
 import { ColumnReader, ColumnWriter } from './columns.ts';
 import type { Level } from './codec/file.ts';
 import { NarrowError, formatError } from '../errors.ts';
+import { giveBack } from './give-back.ts';
 import { allColumns, batchColumn, batchColumns, unit } from './layout.ts';
 import type { SolidEncoder } from './solid.ts';
 import { squeeze, unsqueeze } from './squeeze.ts';
@@ -113,6 +114,7 @@ async function packBatch(
   if (contents.length > 0) head.varint(0, freshSize);
   const [table] = head.take();
   const body = Buffer.concat([table!, ...squeezed.map(({ bytes }) => bytes), contents]);
+  for (const bytes of columns) giveBack(bytes);
   head.varint(0, body.length);
   return Buffer.concat([head.take()[0]!, body]);
 }

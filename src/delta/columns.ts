@@ -5,12 +5,16 @@
 import { byteString } from '../bytes/byte-string.ts';
 import type { ByteString } from '../bytes/byte-string.ts';
 import { formatError } from '../errors.ts';
+import { giveBack } from './give-back.ts';
 
 /** Varints hold whole numbers up to 2^53-1. */
 const maxVarintBytes = 8;
 
+/** Columns of so many bytes are handed over with their memory, not copied. */
+const large = 1 << 20;
+
 /** Appends to several columns. */
-export class ColumnWriter {
+export class ColumnWriter implements Disposable {
   readonly #columns: { bytes: Buffer; length: number }[];
 
   constructor(count: number) {
@@ -61,10 +65,16 @@ export class ColumnWriter {
   /** What was written since the last take, one string of bytes a column. */
   take(): Uint8Array[] {
     return this.#columns.map((column) => {
-      const taken = Buffer.from(column.bytes.subarray(0, column.length));
+      const taken = column.bytes.subarray(0, column.length);
       column.length = 0;
+      if (taken.length < large) return Buffer.from(taken);
+      column.bytes = Buffer.allocUnsafe(64);
       return taken;
     });
+  }
+
+  [Symbol.dispose](): void {
+    for (const column of this.#columns) giveBack(column.bytes);
   }
 
   #room(index: number, size: number): { bytes: Buffer; length: number } {
@@ -73,6 +83,7 @@ export class ColumnWriter {
     if (needed > column.bytes.length) {
       const bigger = Buffer.allocUnsafe(Math.max(needed, column.bytes.length * 2));
       bigger.set(column.bytes.subarray(0, column.length));
+      giveBack(column.bytes);
       column.bytes = bigger;
     }
     return column;

@@ -135,12 +135,12 @@ export class FileEncoder {
       const trial = this.#try(from, this.#bases[from.base]!.tree!.file(from.entry), this.#fresh.file(entry));
       if (trial === undefined) continue;
       if (trial.cost < clearlyGood * size) {
-        best?.work.return();
+        if (best) drop(best);
         return trial;
       }
       fresh ??= estimate(file.read(0, Math.min(size, 4 * blockSize))) * Math.max(1, size / (4 * blockSize));
       const worse = trial.cost < (best?.cost ?? fresh) ? best : trial;
-      worse?.work.return();
+      if (worse) drop(worse);
       if (worse !== trial) best = trial;
       if (best !== undefined && best.cost < fresh * 0.5) break;
     }
@@ -154,7 +154,7 @@ export class FileEncoder {
       const old = this.#bases[from.base]!.tree!.expanded(from.entry);
       const trial = old && this.#try(from, inMemory(old), inMemory(opened.contents), opened);
       if (trial !== undefined && trial.cost + opened.recipe.length < size * 0.5) return trial;
-      trial?.work.return();
+      if (trial) drop(trial);
       if (old) giveBack(old);
     }
     return undefined;
@@ -165,7 +165,7 @@ export class FileEncoder {
     const work = encodeFile(old, file, this.#level, out);
     work.next();
     if (out.size > windowLimit) {
-      work.return();
+      drop({ first: [], work, out });
       return undefined;
     }
     const first = out.take();
@@ -184,6 +184,7 @@ export class FileEncoder {
       for (const [i, bytes] of columns.entries()) {
         this.#unit.codec.bytes(i, bytes);
         written += bytes.length;
+        giveBack(bytes);
       }
       yield;
       if (work.next().done === true) break;
@@ -225,4 +226,11 @@ export class FileEncoder {
       yield;
     }
   }
+}
+
+/** Frees what a trial holds that is not taken. */
+function drop({ first, work, out }: Pick<Trial, 'first' | 'work' | 'out'>): void {
+  work.return();
+  out[Symbol.dispose]();
+  for (const bytes of first) giveBack(bytes);
 }

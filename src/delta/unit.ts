@@ -4,6 +4,7 @@
 import { BlockPool, Blocks } from './blocks.ts';
 import { columnCount as codecColumns } from './codec/file.ts';
 import { ColumnReader, ColumnWriter } from './columns.ts';
+import { giveBack } from './give-back.ts';
 import { allColumns, batchColumn, batchColumns, firstCodecColumn, firstTreeColumn, treeColumns } from './layout.ts';
 
 /** Gathers a unit. */
@@ -37,14 +38,14 @@ export class UnitWriter {
       if (bytes.length === 0) continue;
       batch.varint(batchColumn.length, bytes.length);
       batch.bytes(firstTreeColumn + i, bytes);
+      giveBack(bytes);
     }
     this.#fresh.moveTo(fresh);
   }
 
   /** Forgets what was gathered. */
   drop(): void {
-    this.tree.take();
-    this.codec.take();
+    for (const bytes of [...this.tree.take(), ...this.codec.take()]) giveBack(bytes);
     this.#fresh.drop();
   }
 }

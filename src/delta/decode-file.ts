@@ -5,7 +5,7 @@ import { NarrowError, formatError } from '../errors.ts';
 import { decodeFile } from './codec/file.ts';
 import type { BaseFile } from './candidates.ts';
 import type { TreeFiles } from './files.ts';
-import { giveBack } from './give-back.ts';
+import { giveBack, makeRoom } from './give-back.ts';
 import { isFiltered, unfilterBlock } from './fresh-filter.ts';
 import { blockSize, contentsLimit, keepLimit, memberLimit, node, source } from './layout.ts';
 import type { NarWriter } from './nar-writer.ts';
@@ -142,6 +142,7 @@ export class FileDecoder {
     kept: Buffer[] | undefined,
   ): AsyncGenerator<Uint8Array, void> {
     this.#begin(name, executable, size);
+    makeRoom(contentsSize);
     const contents = Buffer.allocUnsafe(contentsSize);
     let at = 0;
     for await (const piece of pieces) {

@@ -3,7 +3,7 @@
 import type { Level } from './codec/file.ts';
 import { contentsLimit, memberLimit } from './layout.ts';
 import type { TreeFiles } from './files.ts';
-import { giveBack } from './give-back.ts';
+import { giveBack, makeRoom } from './give-back.ts';
 import { memberKind, openMember } from './recompress/member.ts';
 import type { MemberKind, Opened } from './recompress/member.ts';
 
@@ -34,6 +34,8 @@ export class FileOpener {
     const kind = memberKind(this.#fresh.head(entry));
     if (kind === undefined || size > limits[this.#level][kind]) return undefined;
     const limit = Math.min(memberLimit, this.#left);
+    // what is in it takes as much again, or more
+    makeRoom(2 * size);
     const bytes = this.#fresh.file(entry).read(0, size);
     const opened = openMember(bytes, { tools: this.#tools, limit });
     giveBack(bytes);

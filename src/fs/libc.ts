@@ -43,7 +43,7 @@ function load(): Libc {
 }
 
 /** Blocks from this size on get pages of their own. */
-const OWN_PAGES = 1 << 20;
+const OWN_PAGES = 1 << 17;
 const M_MMAP_THRESHOLD = -3;
 const M_ARENA_MAX = -8;
 

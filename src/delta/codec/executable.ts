@@ -6,6 +6,7 @@ import { giveFieldsBack } from '../elf/field-list.ts';
 import { findFields, findTableFields } from '../elf/fields.ts';
 import { type ElfImage, parseElf } from '../elf/image.ts';
 import { label } from '../elf/labels.ts';
+import { makeRoom } from '../give-back.ts';
 import { copyInto, copyOf, inMemory, type RandomBytes } from '../random-bytes.ts';
 import type { Ground } from './ground.ts';
 import { type CodecOptions, column, type Level, mode, predictedLimit, windowSize } from './layout.ts';
@@ -46,6 +47,7 @@ export function* encodeExecutable(
 ): Generator<void, void> {
   const { old, oldImage, fresh } = pair;
   // Before anything else is held: matching needs most memory.
+  makeRoom(old.size + fresh.size);
   const runs = matchExecutables(pair, level, options);
   const header = copyOf(fresh, 0, pair.freshImage.headersEnd);
   const ground = groundOf(old, oldImage, header);

@@ -153,6 +153,7 @@ export class LocalStore implements RootedStore {
       size: info.narSize || undefined,
       hash: info.narHash,
       bytes: packNar(localTree(this.#realPath(info.path)), [], buffers),
+      packed: true,
     };
   }
 

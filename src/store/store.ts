@@ -53,6 +53,8 @@ export interface OpenNar {
   readonly bytes: ByteSource;
   /** Where the same bytes lie, when that is a file of this machine: other threads can read them without this one. */
   readonly local?: FileRange | undefined;
+  /** Set where it is packed from a tree as it is read: a NAR for certain, if not yet the right one. */
+  readonly packed?: boolean | undefined;
 }
 
 export interface QueryOptions {

@@ -179,7 +179,7 @@ function gcLines(result: GcResult, { store }: GcRequest, { dryRun, list }: GcOpt
   const lines = [
     `${store.files.url}: ${count(inventory.rows.length, 'path')}, ${formatBytes(inventory.size)}`,
     `  stay: ${plan.rooted} pinned or named, ${plan.held} new or being pushed, ${used} used of late`,
-    `  ${dryRun ? 'would go' : 'gone'}: ${count(rows.length, 'path')}, ${count(records.length, 'generation or note')}, ${count(strays.length, 'file')} that nothing names: ${formatBytes(bytes)}`,
+    `  ${dryRun ? 'would go' : 'gone'}: ${count(rows.length, 'path')}, ${records.length} generations and notes, ${count(strays.length, 'file')} that nothing names: ${formatBytes(bytes)}`,
   ];
   if (leases.live > 0)
     lines.push(

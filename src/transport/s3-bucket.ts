@@ -19,6 +19,7 @@ import { S3Handler } from './s3-handler.ts';
 import { S3Objects } from './s3-objects.ts';
 import type { ObjectRequest, SeenServer } from './s3-objects.ts';
 import { S3Pace } from './s3-pace.ts';
+import type { Order } from './s3-pace.ts';
 import { sdkClient } from './s3-sdk.ts';
 import type { S3Settings } from './s3-sdk.ts';
 
@@ -35,16 +36,14 @@ export type Forbidden = 'absent' | 'refused';
 
 export interface PutOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Others wait until it is there: it goes first. */
-  readonly urgent?: boolean | undefined;
+  readonly order?: Order | undefined;
 }
 
 interface Call {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'DELETE' | 'list';
   readonly key: string;
   readonly signal: AbortSignal | undefined;
-  /** Others wait for its answer. */
-  readonly urgent?: boolean | undefined;
+  readonly order?: Order | undefined;
 }
 
 interface SendOptions {
@@ -129,7 +128,7 @@ export class S3Bucket implements AsyncDisposable {
 
   /** Writes an object, replacing what is there. `bytes` are kept until all is done. */
   async put(key: string, bytes: Uint8Array, type: string, options: PutOptions = {}): Promise<void> {
-    await this.#put({ key, body: bytes, signal: options.signal }, type, {}, options.urgent);
+    await this.#put({ key, body: bytes, signal: options.signal }, type, {}, options.order);
   }
 
   /** Writes an object unless there is one: then false. Undefined where the server cannot do that. */
@@ -222,7 +221,7 @@ export class S3Bucket implements AsyncDisposable {
     request: Omit<ObjectRequest, 'method'>,
     type: string,
     conditions: Readonly<Record<string, string>>,
-    urgent?: boolean,
+    order?: Order,
   ): Promise<void> {
     const { storageClass } = this.#settings;
     const kept = storageClass === undefined ? {} : { 'x-amz-storage-class': storageClass };
@@ -231,7 +230,7 @@ export class S3Bucket implements AsyncDisposable {
       method: 'PUT',
       headers: { 'content-type': type, ...kept, ...conditions },
     };
-    await this.#run({ method: 'PUT', key: request.key, signal: request.signal, urgent }, () =>
+    await this.#run({ method: 'PUT', key: request.key, signal: request.signal, order }, () =>
       this.#objects.send(whole),
     );
   }
@@ -256,13 +255,13 @@ export class S3Bucket implements AsyncDisposable {
   }
 
   /** Sends until there is an answer that counts. Throws a NarrowError with what the SDK threw as its cause. */
-  async #run<T>({ method, key, signal, urgent }: Call, task: (options: SendOptions) => Promise<T>): Promise<T> {
+  async #run<T>({ method, key, signal, order }: Call, task: (options: SendOptions) => Promise<T>): Promise<T> {
     const { retry } = this.#settings.http;
     const options = signal === undefined ? {} : { abortSignal: signal };
     for (let attempt = 1; ; attempt++) {
       try {
         signal?.throwIfAborted();
-        return await this.#pace.run(() => task(options), isSlowDown, { urgent });
+        return await this.#pace.run(() => task(options), isSlowDown, order);
       } catch (error) {
         signal?.throwIfAborted();
         if (attempt >= retry.attempts || !isTransientS3(error)) {

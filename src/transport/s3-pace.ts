@@ -4,6 +4,13 @@
 /** At once in the beginning: a round trip of 100 ms with 64 requests on their way is 640 a second. */
 const first = 64;
 
+/** At once before what can wait begins: at 100 ms a thousand small requests a second. */
+const crowd = 128;
+
+/** `first`: others wait for it. `last`: it can wait while {@link crowd} others are on their way, so that these meet no long queue. */
+export type Order = 'first' | 'middle' | 'last';
+const orders: readonly Order[] = ['first', 'middle', 'last'];
+
 export class S3Pace {
   readonly #most: number;
   #limit: number;
@@ -13,8 +20,7 @@ export class S3Pace {
   /** Counts reductions: what was started before one says nothing of the limit since. */
   #epoch = 0;
   #credit = 0;
-  readonly #waiting: (() => void)[] = [];
-  readonly #urgent: (() => void)[] = [];
+  readonly #waiting: Readonly<Record<Order, (() => void)[]>> = { first: [], middle: [], last: [] };
 
   /** `most` requests at once, whatever the answers. */
   constructor(most: number) {
@@ -26,18 +32,10 @@ export class S3Pace {
     return this.#limit;
   }
 
-  /**
-   * Runs the task when there is room for it. `slowDown` tells whether its failure was a request for less. What is urgent goes before
-   * all that wait and are not.
-   */
-  async run<T>(
-    task: () => Promise<T>,
-    slowDown: (error: unknown) => boolean,
-    { urgent = false }: { readonly urgent?: boolean | undefined } = {},
-  ): Promise<T> {
-    if (this.#running >= this.#limit)
-      await new Promise<void>((resolve) => (urgent ? this.#urgent : this.#waiting).push(resolve));
-    else this.#running++;
+  /** Runs the task when there is room for it. `slowDown` tells whether its failure was a request for less. */
+  async run<T>(task: () => Promise<T>, slowDown: (error: unknown) => boolean, order: Order = 'middle'): Promise<T> {
+    if (this.#hasRoom(order)) this.#running++;
+    else await new Promise<void>((resolve) => this.#waiting[order].push(resolve));
     const epoch = this.#epoch;
     try {
       const result = await task();
@@ -55,7 +53,7 @@ export class S3Pace {
   #grow(): void {
     this.#credit += this.#careful ? 1 / this.#limit : 1;
     // only a limit that is felt is raised
-    const felt = this.#waiting.length + this.#urgent.length > 0;
+    const felt = this.#running >= this.#limit && orders.some((order) => this.#waiting[order].length > 0);
     if (!felt) this.#credit = Math.min(this.#credit, 1);
     const grown = Math.floor(this.#credit);
     if (grown === 0 || !felt) return;
@@ -71,12 +69,16 @@ export class S3Pace {
     this.#limit = Math.max(1, Math.floor(this.#limit / 2));
   }
 
+  #hasRoom(order: Order): boolean {
+    return this.#running < (order === 'last' ? Math.min(this.#limit, crowd) : this.#limit);
+  }
+
   #admit(): void {
-    while (this.#running < this.#limit) {
-      const next = this.#urgent.shift() ?? this.#waiting.shift();
-      if (!next) return;
-      this.#running++;
-      next();
+    for (const order of orders) {
+      while (this.#hasRoom(order) && this.#waiting[order].length > 0) {
+        this.#running++;
+        this.#waiting[order].shift()!();
+      }
     }
   }
 }

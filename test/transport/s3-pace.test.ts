@@ -1,19 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { S3Pace } from '../../src/transport/s3-pace.ts';
+import type { Order } from '../../src/transport/s3-pace.ts';
 
 const always = (): boolean => true;
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Runs so many tasks; how many there were at once at most. */
-async function most(pace: S3Pace, count: number): Promise<number> {
+async function most(pace: S3Pace, count: number, order?: Order): Promise<number> {
   let [now, seen] = [0, 0];
   const task = async (): Promise<void> => {
     seen = Math.max(seen, ++now);
     await tick();
     now--;
   };
-  await Promise.all(Array.from({ length: count }, () => pace.run(task, always)));
+  await Promise.all(Array.from({ length: count }, () => pace.run(task, always, order)));
   return seen;
 }
 
@@ -37,16 +38,28 @@ test('a refusal halves it once, however many were on their way; then it grows sl
   assert.ok(pace.limit > 32 && pace.limit < 45, `${pace.limit}`);
 });
 
-test('what is urgent goes before what waits', async () => {
+test('what others wait for goes first, what can wait last', async () => {
   const pace = new S3Pace(1);
-  const order: string[] = [];
-  const task = (name: string) => async (): Promise<void> => {
-    await tick();
-    order.push(name);
-  };
-  const run = (name: string, urgent = false): Promise<void> => pace.run(task(name), always, { urgent });
-  await Promise.all([run('first'), run('second'), run('third'), run('urgent', true)]);
-  assert.deepEqual(order, ['first', 'urgent', 'second', 'third']);
+  const done: string[] = [];
+  const run = (name: string, order?: Order): Promise<void> =>
+    pace.run(
+      async () => {
+        await tick();
+        done.push(name);
+      },
+      always,
+      order,
+    );
+  await Promise.all([run('a'), run('d', 'last'), run('c'), run('b', 'first')]);
+  assert.deepEqual(done, ['a', 'b', 'c', 'd']);
+});
+
+test('what can wait is begun only while few others are on their way', async () => {
+  const pace = new S3Pace(256);
+  await most(pace, 2000);
+  assert.equal(pace.limit, 256);
+  assert.equal(await most(pace, 2000, 'last'), 128);
+  assert.equal(await most(pace, 2000), 256);
 });
 
 test('other failures say nothing of the pace', async () => {

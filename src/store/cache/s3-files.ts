@@ -25,8 +25,6 @@ import type { UploadSettings } from './s3-upload.ts';
 
 /** The one file that a 403 does not make a missing one. */
 const cacheInfo = 'nix-cache-info';
-/** At 100 ms a thousand small NARs a second. More would stand in a queue before the line, and every narinfo behind them. */
-const mostWriters = 64;
 /** Bytes of a file that was asked for ahead; its narinfo said that it has at most {@link headSize}. */
 const mostAhead = 1024 * 1024;
 
@@ -55,7 +53,7 @@ export class S3Files implements CacheFiles {
     this.#options = options;
     this.url = bucket.url;
     this.concurrency = options.concurrency;
-    this.writers = Math.min(mostWriters, options.concurrency);
+    this.writers = options.concurrency;
   }
 
   async read(reference: string, limit: number, { signal }: FileOptions = {}): Promise<Buffer | undefined> {
@@ -103,8 +101,8 @@ export class S3Files implements CacheFiles {
 
   write(reference: string, bytes: Uint8Array, type: string, { signal }: FileOptions = {}): Promise<void> {
     // the narinfos above it wait until it is there
-    const urgent = type === mediaTypes.narinfo;
-    return this.#bucket.put(this.#key(reference), bytes, type, { signal, urgent });
+    const order = type === mediaTypes.narinfo ? 'first' : 'middle';
+    return this.#bucket.put(this.#key(reference), bytes, type, { signal, order });
   }
 
   stage(): Promise<StagedFile> {

@@ -42,7 +42,8 @@ async function send(
   { signal }: FileOptions,
 ): Promise<void> {
   const { threshold, parts } = settings;
-  const whole = async (): Promise<void> => bucket.put(key, await part(spool, 0, spool.size), type, { signal });
+  const whole = async (): Promise<void> =>
+    bucket.put(key, await part(spool, 0, spool.size), type, { signal, order: 'last' });
   if (spool.size <= inMemory) await whole();
   else if (spool.size < threshold) await parts.run(whole);
   else await sendInParts(bucket, spool, key, type, settings, signal);

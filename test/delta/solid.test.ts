@@ -89,3 +89,21 @@ for (const open of readers) {
     }
   });
 }
+
+for (const [level, lean, expected] of [
+  [12, false, 25],
+  [12, true, 24],
+  [19, true, 25],
+] as const)
+  test(`at level ${level}${lean ? ', lean,' : ''} the receiver holds 2^${expected} bytes`, async () => {
+    using encoder = new SolidEncoder(level, lean);
+    const wanted = contents(100_000);
+    const packed = await encoder.add([wanted]);
+    // the window descriptor of RFC 8878, behind magic and frame header descriptor
+    assert.equal((packed[5]! >> 3) + 10, expected);
+    for (const open of readers) {
+      using decoder = open();
+      decoder.feed(packed);
+      assert.ok((await decoder.read(wanted.length, {})).equals(wanted));
+    }
+  });

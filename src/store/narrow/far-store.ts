@@ -113,7 +113,7 @@ function reading(far: Far): Members {
 function writing(far: Far): Members {
   const { stock } = far;
   return {
-    check: (infos, how) => far.session?.sender?.check(infos, how ?? {}) ?? stock.check(infos, how),
+    check: (infos, how) => far.session?.sender?.check(infos) ?? stock.check(infos, how),
     add: (items, how) => far.session?.sender?.add(items, how ?? {}) ?? stock.add(items, how),
     addSignatures: (path, narHash, signatures) =>
       far.session

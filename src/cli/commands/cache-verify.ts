@@ -81,6 +81,10 @@ async function runVerify(url: string, options: VerifyOptions, context: Context):
   context.say(
     `checked ${count(paths, 'path')}, ${formatBytes(bytes)} read: ${count(problems.length, 'problem')}${left}`,
   );
+  if (problems.some(({ kind }) => kind === 'signatures'))
+    context.say(
+      '  hint: --trusted-public-key KEY trusts a key, --no-trust does not ask for signatures, narrow cache sign adds one',
+    );
 }
 
 /** Opened for as long as the stack stands. */

@@ -149,6 +149,8 @@ export class FileDecoder {
       contents.set(piece, at);
       at += piece.length;
     }
+    // again: what made the contents has freed as much, and a packer takes more than all of it
+    makeRoom(contentsSize);
     const packed = packMember(recipe, contents, size);
     giveBack(contents);
     yield* this.#contents(packed, kept);

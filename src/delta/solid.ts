@@ -9,6 +9,8 @@ export const windowLog = 25;
 
 /** Up to this level zstd looks only for matches of 5 bytes unless told otherwise; machine code has many of 4. */
 const shortMatchLevel = 12;
+/** Its own search finds more than the one for long distances, which is left what is long: 0.4 % fewer bytes. */
+const shortMatches = { [constants.ZSTD_c_minMatch]: 4, [constants.ZSTD_c_ldmMinMatch]: 1024 };
 
 /** A window and a table that take 61 MB at level 12 where its own take 101, for two bytes more of a thousand. */
 const lean = { [constants.ZSTD_c_windowLog]: 24, [constants.ZSTD_c_hashLog]: 22 };
@@ -56,9 +58,9 @@ export class SolidEncoder implements Disposable {
       params: {
         [constants.ZSTD_c_compressionLevel]: this.#level,
         [constants.ZSTD_c_windowLog]: windowLog,
-        ...(this.#level <= shortMatchLevel && { [constants.ZSTD_c_minMatch]: 4 }),
-        ...(this.#lean && lean),
         [constants.ZSTD_c_enableLongDistanceMatching]: 1,
+        ...(this.#level <= shortMatchLevel && shortMatches),
+        ...(this.#lean && lean),
       },
     });
     transform.on('data', (chunk: Buffer) => this.#output.push(chunk));

@@ -107,3 +107,12 @@ for (const [level, lean, expected] of [
       assert.ok((await decoder.read(wanted.length, {})).equals(wanted));
     }
   });
+
+test('what comes again far behind is found at every level', async () => {
+  const [file, others] = [randomBytes(2 ** 20), randomBytes(12 * 2 ** 20)];
+  for (const level of [1, 12]) {
+    using encoder = new SolidEncoder(level, false);
+    const { length } = await encoder.add([file, others, file]);
+    assert.ok(length < file.length + others.length + 10_000, `${length} bytes at level ${level}`);
+  }
+});

@@ -259,6 +259,8 @@ test('several sources: what one lacks another gives, and one that is out of reac
     '--from',
     'http://127.0.0.1:9',
     '--from',
+    'file:///media/not-plugged-in',
+    '--from',
     cache,
     '--from',
     local(root),
@@ -268,5 +270,6 @@ test('several sources: what one lacks another gives, and one that is out of reac
   ];
   const { stderr } = await narrow(['copy', ...args], { env: { NIX_CONFIG: 'download-attempts = 1' } });
   assert.match(stderr, /going on without http:\/\/127\.0\.0\.1:9/);
+  assert.match(stderr, /going on without file:\/\/\/media\/not-plugged-in/);
   assert.equal(await nix('2.8').complaints(store), undefined);
 });

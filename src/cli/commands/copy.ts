@@ -181,7 +181,8 @@ async function openSources(urls: readonly string[], open: OpenContext): Promise<
       stores.push(resumable(store, join(stateDirectory(), 'downloads')));
     } catch (error) {
       const last = index === urls.length - 1 && stores.length === 0;
-      if (last || !isNarrowError(error, 'unavailable')) throw error;
+      const away = isNarrowError(error, 'unavailable') || isNarrowError(error, 'missing');
+      if (last || !away) throw error;
       open.warn(`${error.message}; going on without ${url}`);
     }
   }

@@ -74,3 +74,13 @@ test('what is damaged here goes into no bundle', async () => {
   assert.match(await fails(1, args), /-hello\S* is damaged/);
   assert.deepEqual(readdirSync(dir), []);
 });
+
+test('a place that no file can be made at is told before anything else', async () => {
+  const dir = tempDir('place');
+  const none = join(dir, 'none');
+  const made = (out: string): Promise<string> =>
+    fails(1, ['bundle', 'create', '--store', local(none), '-o', out, '/nix/store/00000000000000000000000000000000-x']);
+  assert.match(await made(dir), /^narrow: cannot write \S+: it is a directory$/m);
+  assert.match(await made(join(none, 'x')), /^narrow: cannot write into \S+none: no such file or directory$/m);
+  assert.deepEqual(readdirSync(dir), []);
+});

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { buildClosureRoots } from '../../bundle/build-closure.ts';
+import { expectOutputPlace } from '../../fs/output-place.ts';
 import { parseInstallable } from '../../model/output-spec.ts';
 import { parseSecretKey } from '../../model/signature.ts';
 import type { StorePath } from '../../model/store-path.ts';
@@ -44,6 +45,7 @@ Examples:
 async function runCreate(given: readonly string[], options: CreateOptions, context: Context): Promise<void> {
   const format = chosenFormat(options);
   const volumeSize = volumeSizeOf(options);
+  await expectOutputPlace(options.out);
   const keys = await Promise.all(
     (options.sign ?? []).map(async (file) => parseSecretKey((await readBytes(file)).toString('utf8'), file)),
   );

@@ -1,5 +1,6 @@
 // What a place tells of itself beside its paths: for people (`narrow doctor`), and for what is checked before a copy.
 
+import type { TrustedKeys } from '../model/signature.ts';
 import type { QueryOptions, Store } from './store.ts';
 
 /** What is absent is not told. */
@@ -16,9 +17,17 @@ export interface StoreFacts {
   readonly obstacle?: { readonly why: string; readonly hint?: string | undefined } | undefined;
   readonly space?: FreeSpace | undefined;
   /** What it asks of paths that are added. */
-  readonly signatures?: { readonly required: boolean; readonly trustedKeys: readonly string[] } | undefined;
+  readonly signatures?: SignatureRules | undefined;
   /** Seconds that its clock is ahead of ours, as exactly as `within`. */
   readonly clock?: { readonly ahead: number; readonly within: number } | undefined;
+}
+
+export interface SignatureRules {
+  readonly required: boolean;
+  /** By name. */
+  readonly trustedKeys: readonly string[];
+  /** The same with their public halves, where these are told: two keys may have one name. */
+  readonly publicKeys?: TrustedKeys;
 }
 
 export interface FreeSpace {

@@ -15,6 +15,7 @@ export interface Refusal {
 }
 
 export interface Plan {
+  readonly storeDir: StoreDir;
   /** Paths of the closure. */
   readonly total: number;
   /** To be copied, references before referrers. */
@@ -72,6 +73,7 @@ export function makePlan(
   }
   const known = missing.every((i) => i.file?.size !== undefined);
   return {
+    storeDir,
     total: closure.size,
     missing,
     valid: closure.size - missing.length - differs.length - refused.length,

@@ -153,8 +153,12 @@ function refusedThere(
 ): PathInfo[] {
   const asked = there === 'untrusted' || (there === 'trusted' && checkSignatures);
   if (!rules?.required || !asked) return [];
-  const trusted = new Set(rules.trustedKeys);
-  const signed = ({ signatures: all }: PathInfo): boolean => all.some((one) => trusted.has(one.split(':')[0]!));
+  const { publicKeys } = rules;
+  const names = new Set(rules.trustedKeys);
+  const signed = (info: PathInfo): boolean =>
+    publicKeys
+      ? publicKeys.validSignatures(plan.storeDir, info).length > 0
+      : info.signatures.some((one) => names.has(one.split(':')[0]!));
   return plan.missing.filter((info) => info.ca === undefined && !signed(info));
 }
 

@@ -70,6 +70,17 @@ test('who is trusted may vouch for paths, and is told so; nobody else is', () =>
   assert.doesNotMatch(other!.hint!, /--no-check-sigs/);
 });
 
+test('a trusted key of the same name is not the same key, where the keys are known', () => {
+  const [theirs, ours] = [generateKey('k'), generateKey('k')];
+  const signatures = { required: true, trustedKeys: ['k'] } as const;
+  const known = { ...signatures, publicKeys: new TrustedKeys([theirs.publicKey]) };
+  const signed = planOf([signPathInfo(defaultStoreDir, info(2), [ours])]);
+  assert.equal(about('signatures', { trust: 'untrusted', signatures: known }, signed)?.level, 'error');
+  assert.equal(about('signatures', { trust: 'untrusted', signatures }, signed)?.level, 'ok');
+  const both = { ...signatures, publicKeys: new TrustedKeys([theirs.publicKey, ours.publicKey]) };
+  assert.equal(about('signatures', { trust: 'untrusted', signatures: both }, signed)?.level, 'ok');
+});
+
 test('refusals of the plan are errors, named by the first', () => {
   const found = about('signatures', {}, planOf([big], { status: 'refused', why: 'has no signature', hint: 'sign it' }));
   assert.equal(found?.level, 'error');

@@ -1,6 +1,7 @@
 // What the machine of an ssh store tells beside the protocol, which knows nothing of it: room, clock, who the user is
 // there, and what its daemon asks of paths. One small script, in a session of a connection that is there already.
 
+import { TrustedKeys, parsePublicKey } from '../../model/signature.ts';
 import type { StoreDir } from '../../model/store-path.ts';
 import type { InspectOptions, StoreFacts } from '../facts.ts';
 import type { SshPlace } from './ssh-connection.ts';
@@ -108,5 +109,11 @@ function rulesIn(settings: ReadonlyMap<string, string>): HostFacts['signatures']
   const required = settings.get('require-sigs');
   if (required === undefined) return undefined;
   const keys = words(settings.get('trusted-public-keys') ?? '');
-  return { required: required === 'true', trustedKeys: keys.map((key) => key.split(':')[0]!) };
+  const rules = { required: required === 'true', trustedKeys: keys.map((key) => key.split(':')[0]!) };
+  try {
+    return { ...rules, publicKeys: new TrustedKeys(keys.map(parsePublicKey)) };
+  } catch {
+    // what Nix there makes of a bad key is its own affair
+    return rules;
+  }
 }

@@ -1,6 +1,7 @@
 // What a machine says of itself beside the protocol.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { formatPublicKey, generateKey } from '../../../src/model/signature.ts';
 import { readHostFacts } from '../../../src/store/remote/host-facts.ts';
 import type { HostFacts } from '../../../src/store/remote/host-facts.ts';
 
@@ -38,6 +39,10 @@ test('whom the daemon trusts: by name, by group, all, and root whatever is set',
 test('what it asks of signatures; keys by their names', () => {
   const rules = read('narrow-set require-sigs = true', 'narrow-set trusted-public-keys = a-1:AAAA= b:BBBB=');
   assert.deepEqual(rules.signatures, { required: true, trustedKeys: ['a-1', 'b'] });
-  assert.deepEqual(read('narrow-set require-sigs = false').signatures, { required: false, trustedKeys: [] });
+  const [one, other] = [generateKey('k').publicKey, generateKey('k').publicKey].map(formatPublicKey);
+  const full = read('narrow-set require-sigs = true', `narrow-set trusted-public-keys = ${one} ${other}`);
+  assert.deepEqual(full.signatures?.publicKeys?.keys().map(formatPublicKey), [one, other]);
+  const none = read('narrow-set require-sigs = false').signatures;
+  assert.deepEqual([none?.required, none?.trustedKeys], [false, []]);
   assert.equal(read('narrow-set sandbox = true').signatures, undefined);
 });

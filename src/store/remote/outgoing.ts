@@ -18,7 +18,10 @@ const aheadBytes = 8 * 1024 * 1024;
 
 export type OutgoingOptions = Pick<AddOptions, 'signal' | 'onBytes'>;
 
-/** The item's NAR, decoded; ends with an error unless it is exactly what its info says. Borrowed chunks. */
+/**
+ * The item's NAR, decoded; ends with an error unless it is exactly what its info says. Borrowed chunks. What was read counts when the
+ * chunk after it is asked for: until then it waits for the line.
+ */
 export async function* outgoingNar(
   item: Item,
   { signal, onBytes }: OutgoingOptions,
@@ -29,10 +32,11 @@ export async function* outgoingNar(
   const parser = nar.packed === true ? undefined : new NarParser(noVisitor, info.path);
   const hash = createHash('sha256');
   let size = 0;
+  let read = 0;
   const counted = (async function* () {
     for await (const chunk of nar.bytes) {
       signal?.throwIfAborted();
-      onBytes?.(info.path, chunk.length);
+      read += chunk.length;
       yield chunk;
     }
   })();
@@ -46,7 +50,10 @@ export async function* outgoingNar(
       expectSame(info, { algo: 'sha256', bytes: hash.digest() }, size);
     }
     yield chunk;
+    onBytes?.(info.path, read);
+    read = 0;
   }
+  if (read > 0) onBytes?.(info.path, read);
   if (size < info.narSize) expectSame(info, { algo: 'sha256', bytes: hash.digest() }, size);
 }
 
@@ -71,13 +78,15 @@ export interface Loaded {
 
 function load(item: Item, options: OutgoingOptions): Loaded {
   if (item.info.narSize > smallSize) return { item, whole: undefined, nar: () => outgoingNar(item, options) };
-  const whole = collectNar(item, options);
+  let read = 0;
+  const whole = collectNar(item, { signal: options.signal, onBytes: (_, bytes) => (read += bytes) });
   whole.catch(() => {});
   return {
     item,
     whole,
     nar: async function* () {
       yield await whole;
+      options.onBytes?.(item.info.path, read);
     },
   };
 }

@@ -26,7 +26,7 @@ import { outcomesOf } from './remote/outcomes.ts';
 import { mayBeRealised, readDrvNar, surelyRealised } from './remote/realisations.ts';
 import { RemoteRoots } from './remote/remote-roots.ts';
 import { allPathsOf } from './remote/all-paths.ts';
-import { addOverServe } from './remote/serve-add.ts';
+import { addOverServe, realisationsRefusal } from './remote/serve-add.ts';
 import type { SshPlace } from './remote/ssh-connection.ts';
 import { explainGreeting, siblingProgram, sshPlace } from './remote/ssh-connection.ts';
 import { sshMachine } from './remote/ssh-machine.ts';
@@ -282,6 +282,10 @@ export class SshStore implements BuildingStore, HostedStore, ListedStore, Rooted
         return [info.path, verdict.status === 'valid' ? { ...verdict, newSignatures: [] } : verdict];
       }),
     );
+  }
+
+  realisationsRefusal(info: PathInfo, realisations: readonly Realisation[]): NarrowError | undefined {
+    return realisationsRefusal(this, info, realisations);
   }
 
   add(items: AsyncIterable<Item>, options: AddOptions = {}): AsyncIterable<Outcome> {

@@ -5,6 +5,7 @@
 // `format` or `integrity` error, *cannot tell* a thrown `unavailable`.
 
 import type { ByteSource } from '../bytes/source.ts';
+import type { NarrowError } from '../errors.ts';
 import type { FileRange } from '../fs/file-range.ts';
 import type { PathReport } from '../delta/report.ts';
 import type { PackBuffers } from '../format/nar/pack.ts';
@@ -144,6 +145,8 @@ export interface AddOptions {
 export interface WritableStore extends Store {
   /** What would happen to each path; moves nothing. */
   check(infos: readonly PathInfo[], options?: AddOptions): Promise<Map<StorePath, Verdict>>;
+  /** Why a path would be refused for its realisations, which cannot be told here. Others need not have it. */
+  realisationsRefusal?(info: PathInfo, realisations: readonly Realisation[]): NarrowError | undefined;
   /**
    * Adds items, which arrive references first, and tells of each what became of it. The store chooses its own
    * concurrency; a path becomes visible after its references and after its NAR hash and size were checked.

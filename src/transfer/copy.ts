@@ -4,6 +4,7 @@ import { NarrowError } from '../errors.ts';
 import type { PathReport } from '../delta/report.ts';
 import { closureOf, inOrder } from '../closure/walk.ts';
 import type { PathInfo } from '../model/path-info.ts';
+import type { Realisation } from '../model/realisation.ts';
 import type { StorePath } from '../model/store-path.ts';
 import { closureQuery } from '../store/closure-query.ts';
 import type { AddOptions, Item, Meeting, Outcome, Store, Verdict, WritableStore } from '../store/store.ts';
@@ -81,7 +82,7 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
     checkSignatures: checksSignatures(request),
     onBytes: (path, bytes) => onEvent?.({ type: 'bytes', path, bytes }),
   };
-  const { plan, travel } = await planFor(request, closure, add, met);
+  const { plan, ...planned } = await planFor(request, closure, add, met);
   const elsewhere = new Set(plan.elsewhere);
   onEvent?.({ type: 'plan', plan });
   const findings = await preflight(destination, { plan, quick: true, checkSignatures: add.checkSignatures, signal });
@@ -91,7 +92,7 @@ export async function copyClosure(request: CopyRequest): Promise<CopyResult> {
   expectAccepted(plan, destination.url);
   expectClear(findings, destination.url);
   const wanted = without(closure, elsewhere);
-  const result = await run(request, { plan, travel, closure: wanted, add: { ...add, elsewhere } });
+  const result = await run(request, { plan, ...planned, closure: wanted, add: { ...add, elsewhere } });
   await request.finish?.();
   return { ...result, findings };
 }
@@ -160,6 +161,8 @@ async function gather(
 interface Planned {
   readonly plan: Plan;
   readonly travel: Travel;
+  /** Of what is wanted, where they had to be known before. */
+  readonly realisations?: readonly Realisation[] | undefined;
 }
 
 /** Verdicts, after the destination's own caches had their turn, and the route of what is missing then. */
@@ -175,12 +178,30 @@ async function planFor(
   const absent = [...closure.values()].filter(({ path }) => (verdicts.get(path)?.status ?? 'missing') === 'missing');
   const elsewhere = request.elsewhere && absent.length > 0 ? await request.elsewhere(absent) : new Set<StorePath>();
   const wanted = without(closure, elsewhere);
+  const realisations = absent.length === 0 ? undefined : await refuseUntellable(request, wanted, verdicts);
   const made = makePlan(source.storeDir, wanted, verdicts, { ...more, met, elsewhere: [...elsewhere] });
   const plan = request.dryRun && met?.kind === 'narrow' ? await withDeltaSize(request, made) : made;
-  if (plan.missing.length === 0 || plan.refused.length > 0) return { plan, travel: { route: plan.route } };
+  if (plan.missing.length === 0 || plan.refused.length > 0)
+    return { plan, travel: { route: plan.route }, realisations };
   const checkSignatures = add.checkSignatures ?? true;
   const travel = await chooseRoute({ ...request, recursive, checkSignatures });
-  return { plan: { ...plan, route: travel.route }, travel };
+  return { plan: { ...plan, route: travel.route }, travel, realisations };
+}
+
+/** Brings `verdicts` up to date where the destination cannot be told all realisations, and returns those. */
+async function refuseUntellable(
+  { source, destination, signal }: CopyRequest,
+  wanted: ReadonlyMap<StorePath, PathInfo>,
+  verdicts: Map<StorePath, Verdict>,
+): Promise<readonly Realisation[] | undefined> {
+  if (!destination.realisationsRefusal) return undefined;
+  const realisations = await source.realisations([...wanted.values()], { signal });
+  for (const [path, told] of Map.groupBy(realisations, (one) => one.outPath)) {
+    const absent = (verdicts.get(path)?.status ?? 'missing') === 'missing';
+    const error = absent ? destination.realisationsRefusal(wanted.get(path)!, told) : undefined;
+    if (error) verdicts.set(path, { status: 'refused', why: error.message, hint: error.hint });
+  }
+  return realisations;
 }
 
 /** Found out by making the delta, and not sending it. */
@@ -214,7 +235,7 @@ interface Run extends Planned {
 
 async function run(
   { source, destination, onEvent, signal }: CopyRequest,
-  { plan, travel, closure, add }: Run,
+  { plan, travel, closure, add, ...known }: Run,
 ): Promise<Omit<CopyResult, 'findings'>> {
   for (const { info, signatures } of plan.toSign) {
     signal?.throwIfAborted();
@@ -227,7 +248,7 @@ async function run(
     onEvent?.({ type: 'outcome', outcome });
   };
   // what cannot be told of realisations ends it here, whatever the route
-  const realisations = await source.realisations([...closure.values()], { signal });
+  const realisations = known.realisations ?? (await source.realisations([...closure.values()], { signal }));
   let { missing } = plan;
   if (travel.direct) {
     const arrived = await copyDirectly(travel.direct, { destination, missing, add, onEvent, signal });

@@ -72,3 +72,16 @@ test('ssh: what Nix notes of fixed outputs where ca-derivations is enabled says 
   assert.doesNotMatch(await copies(lab, ['--to', 'ssh://pi', basic.top]), /realisation/);
   assert.equal(await nix('2.8').complaints(lab.root('pi')), undefined);
 });
+
+test('ssh: outputs of content-addressed derivations are refused before anything goes', async () => {
+  const ca = await closure('ca');
+  await using lab = await start({ pi: {} }, ca);
+  const args = ['--from', `local?root=${ca.root}`, '--to', 'ssh://pi', ca.top];
+  const dry = await narrow(lab, ['copy', '--dry-run', ...args]);
+  assert.match(
+    dry.stderr,
+    / is the output of a content-addressed derivation, and ssh:\/\/pi cannot be told its realisations/,
+  );
+  assert.match(await fails(lab, args), /would refuse \d+ of \d+ paths[^]*hint: use ssh-ng:\/\//);
+  assert.equal((await nix('2.8').nix('path-info', '--all', '--store', lab.root('pi'))).length, 0);
+});

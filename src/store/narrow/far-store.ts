@@ -114,6 +114,7 @@ function writing(far: Far): Members {
   const { stock } = far;
   return {
     check: (infos, how) => far.session?.sender?.check(infos) ?? stock.check(infos, how),
+    realisationsRefusal: (info, told) => (far.session ? undefined : stock.realisationsRefusal(info, told)),
     add: (items, how) => far.session?.sender?.add(items, how ?? {}) ?? stock.add(items, how),
     addSignatures: (path, narHash, signatures) =>
       far.session

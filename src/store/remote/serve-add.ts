@@ -2,6 +2,7 @@
 
 import { NarrowError } from '../../errors.ts';
 import type { PathInfo } from '../../model/path-info.ts';
+import type { Realisation } from '../../model/realisation.ts';
 import type { StoreDir, StorePath } from '../../model/store-path.ts';
 import type { ServeClient } from '../../protocol/serve/client.ts';
 import type { AddOptions, Item, Outcome } from '../store.ts';
@@ -64,17 +65,26 @@ async function knownOf(place: ServePlace, items: readonly Item[]): Promise<Reado
   return new Map(unasked.length === 0 ? [] : (await place.infos(unasked)).map((info) => [info.path, info]));
 }
 
-/** Realisations cannot be sent: what needs them is refused, for the others a warning will do. That of a fixed output says nothing new. */
-function realisationsRefused({ url, storeDir, warn }: ServePlace): (item: Item) => Error | undefined {
+/** Realisations cannot be sent: what needs them is refused, for the others a warning will do. */
+function realisationsRefused(place: ServePlace): (item: Item) => Error | undefined {
+  const { url, warn } = place;
   let warned = false;
   return ({ info, realisations = [] }) => {
-    if (realisations.every((one) => isFixedOutput(storeDir, info, one))) return undefined;
-    if (info.ca) {
-      const why = `${url} cannot be told the realisations of ${info.path}, the output of a content-addressed derivation`;
-      return new NarrowError('refused', why, { hint: 'use ssh-ng://' });
-    }
-    if (!warned) warn(`${url} cannot be told realisations, such as that of ${info.path}; ssh-ng:// could`);
-    warned = true;
+    if (info.ca) return realisationsRefusal(place, info, realisations);
+    if (!warned && realisations.length > 0)
+      warn(`${url} cannot be told realisations, such as that of ${info.path}; ssh-ng:// could`);
+    warned ||= realisations.length > 0;
     return undefined;
   };
+}
+
+/** Why the output cannot go without its realisations, or undefined when it can. That of a fixed output says nothing new. */
+export function realisationsRefusal(
+  { url, storeDir }: Pick<ServePlace, 'url' | 'storeDir'>,
+  info: PathInfo,
+  realisations: readonly Realisation[],
+): NarrowError | undefined {
+  if (!info.ca || realisations.every((one) => isFixedOutput(storeDir, info, one))) return undefined;
+  const why = `${info.path} is the output of a content-addressed derivation, and ${url} cannot be told its realisations`;
+  return new NarrowError('refused', why, { hint: 'use ssh-ng://' });
 }

@@ -35,19 +35,20 @@ export const causes: Readonly<Record<PathCause, string>> = {
   absent: 'could not be read',
 };
 
-/** What moved as deltas, against what would have moved, and the paths that cost most. */
+/** What moved as deltas, against what would have moved, and, where there was anything to make them from, the paths that cost most. */
 export function deltaLines(reports: ReadonlyMap<StorePath, PathReport>, { missing, met }: Plan): string[] {
   if (reports.size === 0) return [];
   const told = [...reports.values()].reduce((sum, report) => sum + report.bytes, 0);
   const moved = met?.kind === 'static' ? met.size : told;
   const nars = missing.reduce((sum, info) => sum + (reports.has(info.path) ? info.narSize : 0), 0);
-  const same = [...reports.values()].filter(({ cause }) => cause === 'same').length;
+  const how = met?.kind === 'static' ? 'as a static delta ' : '';
   const xz = formatBytes(nars * xzShare);
-  return [
-    `${formatBytes(moved)} moved ${met?.kind === 'static' ? 'as a static delta ' : ''}for ${formatBytes(nars)} of NARs, of which nar.xz would have moved about ${xz}; ` +
-      `${same} of ${count(reports.size, 'path')} cost nothing but their hashes`,
-    ...costliest(reports),
-  ];
+  const sum = `${formatBytes(moved)} moved ${how}for ${formatBytes(nars)} of NARs, of which nar.xz would have moved about ${xz}`;
+  const byCause = Map.groupBy(reports.values(), ({ cause }) => cause);
+  const first = (met?.kind === 'narrow' && met.bases === 0) || byCause.get('no base')?.length === reports.size;
+  if (first) return [`${sum}; the destination had nothing to make them from`];
+  const same = byCause.get('same')?.length ?? 0;
+  return [`${sum}; ${same} of ${count(reports.size, 'path')} cost nothing but their hashes`, ...costliest(reports)];
 }
 
 function costliest(reports: ReadonlyMap<StorePath, PathReport>): string[] {

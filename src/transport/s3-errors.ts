@@ -25,10 +25,16 @@ export function s3Failure(error: unknown): S3Failure | undefined {
   return { name, message, status: $metadata.httpStatusCode, headers: $response?.headers ?? {} };
 }
 
+/** As XML has them; region names stand in quotation marks. */
+const quotes: Readonly<Record<string, string>> = { '&#39;': "'", '&apos;': "'", '&#34;': '"', '&quot;': '"' };
+
 /** An answer that says no, as the SDK throws it; with `skewed` it was signed by another clock than the server's. */
 export function s3Refusal({ status, headers, body }: S3Answer, skewed: boolean): Error {
   const text = body.toString('utf8');
-  const field = (name: string): string | undefined => new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
+  const field = (name: string): string | undefined => {
+    const escaped = new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1];
+    return escaped?.replace(/&(?:#39|apos|#34|quot);/g, (quote) => quotes[quote]!);
+  };
   const code = skewed ? 'RequestTimeTooSkewed' : (field('Code') ?? (status === 404 ? 'NotFound' : 'Unknown'));
   const error = Object.assign(new Error(field('Message') ?? code), {
     $metadata: { httpStatusCode: status },

@@ -16,7 +16,7 @@ export interface S3Exchange {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Bytes of an answer that says no. */
+/** Bytes of an answer that says no; the rest is not waited for. */
 export const longestRefusal = 65_536;
 
 export interface S3Answer {
@@ -33,6 +33,8 @@ export function exchange(dispatcher: Dispatcher, asked: S3Exchange): Promise<S3A
   let [status, size] = [0, 0];
   let answered: Record<string, string> = {};
   let abort: ((reason: Error) => void) | undefined;
+  const settle = (): void =>
+    resolve({ status, headers: answered, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) });
   const over = (): void => void (abort && signal && watchers.get(signal)?.delete(abort));
   dispatcher.dispatch(
     // undici else closes the connection behind each HEAD, for the sake of servers that answer it with a body
@@ -52,12 +54,14 @@ export function exchange(dispatcher: Dispatcher, asked: S3Exchange): Promise<S3A
         size += chunk.length;
         chunks.push(chunk);
         if (size <= (status < 300 ? limit : longestRefusal)) return;
+        // a no is a no, however long
+        if (status >= 300) settle();
         const contrast = { expected: `at most ${limit} bytes`, got: answered['content-length'] ?? 'more' };
         controller.abort(formatError('the file is too large', { source: `${origin}${path}` }, contrast));
       },
       onResponseEnd() {
         over();
-        resolve({ status, headers: answered, body: chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size) });
+        settle();
       },
       onResponseError(_, error) {
         over();

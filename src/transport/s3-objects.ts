@@ -36,6 +36,8 @@ interface Signed {
   readonly address: S3Address;
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** {@link S3Objects.#ahead} as it was then. */
+  readonly ahead: number;
 }
 
 /** Bytes of an answer that only tells that all is well. */
@@ -69,43 +71,45 @@ export class S3Objects {
   /** Sends it once. Throws a refusal of s3-errors.ts, and what undici throws; `format` for more than `limit` bytes. */
   async send(request: ObjectRequest, limit: number = longestAnswer): Promise<S3Answer> {
     const { method, body, signal } = request;
-    const { address, path, headers } = await this.#signed(request);
+    const { address, path, headers, ahead } = await this.#signed(request);
     const dispatcher = this.#handler.dispatcherFor(address.url);
     const all = { ...headers, 'user-agent': this.#settings.http.userAgent };
     const asked = { origin: address.url.origin, path, method, headers: all, body, signal };
     const answer = await exchange(dispatcher, { ...asked, limit });
     this.#headers = answer.headers;
-    if (answer.status >= 300) throw this.#refused(answer);
+    if (answer.status >= 300) throw this.#refused(answer, ahead);
     return answer;
   }
 
   /** The same for what may be long. */
   async stream(request: ObjectRequest): Promise<StreamedAnswer> {
-    const { address, path, headers } = await this.#signed(request);
+    const { address, path, headers, ahead } = await this.#signed(request);
     const url = new URL(`${address.url.origin}${path}`);
     const { status, headers: answered, body } = await this.#handler.send(url, { ...request, headers });
     this.#headers = answered;
-    if (status >= 300) throw this.#refused({ status, headers: answered, body: await beginning(body) });
+    if (status >= 300) throw this.#refused({ status, headers: answered, body: await beginning(body) }, ahead);
     return { status, headers: answered, body };
   }
 
   async #signed({ method, key, headers = {}, body }: ObjectRequest): Promise<Signed> {
     const address = await (this.#address ??= addressOf(this.#client, this.#settings.bucket));
     const path = `${address.prefix}${key.split('/').map(escapedUri).join('/')}`;
-    if (this.#unsigned) return { address, path, headers };
+    if (this.#unsigned) return { address, path, headers, ahead: this.#ahead };
     const who = await this.#client.config.credentials();
     const request = { method, host: address.url.host, path, headers, body };
-    return { address, path, headers: this.#signer.sign(request, who, Date.now() + this.#ahead) };
+    const ahead = this.#ahead;
+    return { address, path, headers: this.#signer.sign(request, who, Date.now() + ahead), ahead };
   }
 
-  #refused(answer: S3Answer): Error {
-    return s3Refusal(answer, this.#learnsTime(answer));
+  /** `signed`: how much the clock was thought to be ahead when it was. */
+  #refused(answer: S3Answer, signed: number): Error {
+    return s3Refusal(answer, this.#learnsTime(answer, signed));
   }
 
-  /** A signature is only good by the server's clock, which every answer tells. */
-  #learnsTime({ status, headers }: S3Answer): boolean {
+  /** A signature is only good by the server's clock, which every answer tells: also to those whose no comes after another's. */
+  #learnsTime({ status, headers }: S3Answer, signed: number): boolean {
     const ahead = Date.parse(headers['date'] ?? '') - Date.now();
-    if (status !== 403 || !(Math.abs(ahead - this.#ahead) > sameTime)) return false;
+    if (status !== 403 || !(Math.abs(ahead - signed) > sameTime)) return false;
     this.#ahead = ahead;
     return true;
   }

@@ -7,6 +7,7 @@ import type { HttpClient } from '../../transport/http-client.ts';
 import { meaningOf, statusError } from '../../transport/http-status.ts';
 import type { InspectOptions, StoreFacts } from '../facts.ts';
 import type { CacheFiles, FileOptions, FileStat, OpenFile, OpenFileOptions, StagedFile } from './files.ts';
+import { wholeFile } from './whole-file.ts';
 
 /** The one file that a 403 does not make a missing one. */
 const cacheInfo = 'nix-cache-info';
@@ -30,20 +31,7 @@ export class HttpFiles implements CacheFiles {
 
   async read(reference: string, limit: number, { signal }: FileOptions = {}): Promise<Buffer | undefined> {
     const file = await this.#open(reference, {}, signal);
-    if (!file) return undefined;
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of file.bytes) {
-      size += chunk.length;
-      if (size > limit)
-        throw formatError(
-          'the file is too large',
-          { source: this.#resolve(reference) },
-          { expected: `at most ${limit} bytes`, got: 'more' },
-        );
-      chunks.push(Buffer.from(chunk));
-    }
-    return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+    return file && wholeFile(file, limit, this.#resolve(reference));
   }
 
   open(reference: string, { offset, length, signal }: OpenFileOptions = {}): Promise<OpenFile | undefined> {

@@ -1,7 +1,5 @@
 // A cache in a bucket of an S3-compatible store: each file is an object under the name that its reference has.
 
-import { collect } from '../../bytes/source.ts';
-import { formatError } from '../../errors.ts';
 import { plainText } from '../../protocol/remote-error.ts';
 import type { Forbidden, S3Bucket, S3Object } from '../../transport/s3-bucket.ts';
 import type { InspectOptions, StoreFacts } from '../facts.ts';
@@ -22,6 +20,7 @@ import type { Head } from './sftp-download.ts';
 import { HeadsAhead } from './sftp-heads.ts';
 import { stageUpload } from './s3-upload.ts';
 import type { UploadSettings } from './s3-upload.ts';
+import { wholeFile } from './whole-file.ts';
 
 /** The one file that a 403 does not make a missing one. */
 const cacheInfo = 'nix-cache-info';
@@ -62,18 +61,7 @@ export class S3Files implements CacheFiles {
       if (found?.encoded !== true) return found?.bytes;
     }
     const file = await this.open(reference, { signal });
-    if (!file) return undefined;
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for await (const chunk of file.bytes) {
-      size += chunk.length;
-      if (size > limit) {
-        const contrast = { expected: `at most ${limit} bytes`, got: file.size === undefined ? 'more' : `${file.size}` };
-        throw formatError('the file is too large', { source: `${this.url}/${reference}` }, contrast);
-      }
-      chunks.push(Buffer.from(chunk));
-    }
-    return Buffer.concat(chunks, size);
+    return file && wholeFile(file, limit, `${this.url}/${reference}`);
   }
 
   async open(reference: string, options: OpenFileOptions = {}): Promise<OpenFile | undefined> {
@@ -165,7 +153,8 @@ export class S3Files implements CacheFiles {
     const found = await this.#bucket.read(this.#key(reference), mostAhead, 'absent');
     if (found?.encoded !== true) return found && { size: found.bytes.length, bytes: found.bytes, whole: true };
     const file = await this.#bucket.open(this.#key(reference), {}, 'absent');
-    return file && { size: file.size, bytes: await collect(file.bytes), whole: true };
+    if (!file) return undefined;
+    return { size: file.size, bytes: await wholeFile(file, mostAhead, `${this.url}/${reference}`), whole: true };
   }
 
   #key(reference: string): string {

@@ -1,6 +1,5 @@
 // A cache in a directory of another machine, where there is nothing but SFTP.
 
-import { formatError } from '../../errors.ts';
 import type { SftpClient } from '../../protocol/sftp/client.ts';
 import { sftpOperations as ops } from '../../protocol/sftp/operations.ts';
 import type { InspectOptions, StoreFacts } from '../facts.ts';
@@ -22,6 +21,7 @@ import { listTree, namesIn } from './sftp-listing.ts';
 import { SftpPlace, parentOf } from './sftp-place.ts';
 import { SftpUpload } from './sftp-upload.ts';
 import { Slots } from './slots.ts';
+import { wholeFile } from './whole-file.ts';
 
 /** Large files written at once. */
 const turns = 4;
@@ -60,18 +60,7 @@ export class SftpFiles implements CacheFiles {
 
   async read(reference: string, limit: number, { signal }: FileOptions = {}): Promise<Buffer | undefined> {
     const file = await this.open(reference, { signal });
-    if (!file) return undefined;
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for await (const chunk of file.bytes) {
-      size += chunk.length;
-      if (size > limit) {
-        const contrast = { expected: `at most ${limit} bytes`, got: file.size === undefined ? 'more' : `${file.size}` };
-        throw formatError('the file is too large', { source: `${this.url}/${reference}` }, contrast);
-      }
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks, size);
+    return file && wholeFile(file, limit, `${this.url}/${reference}`);
   }
 
   async open(reference: string, options: OpenFileOptions = {}): Promise<OpenFile | undefined> {

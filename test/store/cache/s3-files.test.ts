@@ -193,6 +193,35 @@ test('the first answer tells the time, be it one without a body', async () => {
   assert.equal((await store.files.stat('x'))?.size, 1);
 });
 
+test('what was asked by the old time is asked again, however many were on their way', async () => {
+  await using server = await startS3Server();
+  await using store = await open(server);
+  await store.files.write('x', Buffer.from('x'), 'text/plain');
+  Object.assign(server.rules, { skew: -3_600_000 });
+  const found = await Promise.all(Array.from({ length: 8 }, () => store.files.stat('x')));
+  assert.deepEqual(new Set(found.map((one) => one?.size)), new Set([1]));
+});
+
+test('a refusal with a long page is a refusal', async () => {
+  await using server = await startS3Server();
+  await using store = await open(server);
+  await store.files.write('x', Buffer.from('x'), 'text/plain');
+  const page = 'x'.repeat(200_000);
+  server.fault = (_, count) => (count === 1 ? { status: 503, code: 'SlowDown', message: page } : undefined);
+  assert.equal(String(await store.files.read('x', 10)), 'x');
+});
+
+test('what a file that was asked for ahead says of its encoding makes no room without end', async () => {
+  await using server = await startS3Server();
+  await using store = await open(server);
+  const [reference, bytes] = ['nar/x.nar', Buffer.alloc(8 * 1024 * 1024)];
+  await store.files.write(reference, bytes, 'text/plain');
+  const stored = server.objects.get(reference)!;
+  server.objects.set(reference, { ...stored, bytes: gzipSync(bytes), encoding: 'gzip' });
+  store.files.expect?.([{ reference, size: 100 }]);
+  await assert.rejects(store.files.open(reference), { code: 'format' });
+});
+
 test('an abort ends what waits for an answer, and nothing else', async () => {
   await using server = await startS3Server();
   await using store = await open(server);
@@ -302,6 +331,17 @@ const complaints: readonly Complaint[] = [
     code: 'refused',
     message: /the bucket is in the region eu-central-1/,
     hint: /\?region=eu-central-1/,
+  },
+  {
+    what: 'another region, in words as XML has them',
+    fault: {
+      status: 400,
+      code: 'AuthorizationHeaderMalformed',
+      message: 'The authorization header is malformed; the region is wrong; expecting &#39;eu-north-1&#39;.',
+    },
+    code: 'refused',
+    message: /the bucket is in the region eu-north-1/,
+    hint: /\?region=eu-north-1/,
   },
   {
     what: 'another region, told by a header',

@@ -29,7 +29,13 @@ export function pageOf(owner: Map<number, Page>, number: number, fill: (room: Bu
     return known.bytes;
   }
   const bytes = roomForOne();
-  fill(bytes);
+  try {
+    fill(bytes);
+  } catch (error) {
+    // the room would be nobody's, and another's be taken in its place
+    forgetPages();
+    throw error;
+  }
   const page = { owner, number, bytes };
   owner.set(number, page);
   pages.add(page);

@@ -48,6 +48,8 @@ export class LibrarySolidDecoder implements SolidDecoder {
 
   [Symbol.dispose](): void {
     const stepper = this.#stepper;
+    // whoever is still reading begins nothing more with it
+    this.#stepper = undefined;
     this.#inputs.length = 0;
     void Promise.allSettled([this.#next]).then(() => stepper?.[Symbol.dispose]());
   }
@@ -81,8 +83,8 @@ export class LibrarySolidDecoder implements SolidDecoder {
   }
 
   #goOn(): void {
-    if (this.#next || this.#ended || (this.#inputs.length === 0 && !this.#full)) return;
-    this.#next = this.#fill(this.#outputs![1], this.#stepper!);
+    if (this.#next || this.#ended || !this.#stepper || (this.#inputs.length === 0 && !this.#full)) return;
+    this.#next = this.#fill(this.#outputs![1], this.#stepper);
     // whoever reads on learns of it
     this.#next.catch(() => {});
   }

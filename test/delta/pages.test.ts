@@ -66,3 +66,17 @@ test('pages that were forgotten are read again', () => {
   assert.equal(file.reads, 2);
   forgetPages();
 });
+
+test('a page that cannot be read takes nobody else’s room', () => {
+  forgetPages();
+  const [one, other] = [new File(1), new File(2)];
+  for (let i = 0; i < 256; i++) one.expect(i);
+  const fail = (room: Buffer): void => {
+    room.fill(9);
+    throw new Error('the disk');
+  };
+  assert.throws(() => pageOf(other.pages, 7, fail), /the disk/);
+  other.expect(0);
+  for (let i = 255; i > 0; i--) one.expect(i);
+  forgetPages();
+});

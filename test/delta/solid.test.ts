@@ -116,3 +116,17 @@ test('what comes again far behind is found at every level', async () => {
     assert.ok(length < file.length + others.length + 10_000, `${length} bytes at level ${level}`);
   }
 });
+
+test('a reader that is disposed of while it reads lets the library end first, and reads no more', async () => {
+  const [packed] = await compressed(contents(8_000_000));
+  for (let turn = 0; turn < 20; turn++) {
+    const decoder = new LibrarySolidDecoder();
+    decoder.feed(packed!);
+    await decoder.read(1000, {});
+    const reading = decoder.read(7_000_000, {});
+    decoder[Symbol.dispose]();
+    if (turn % 2 === 0) decoder[Symbol.dispose]();
+    await assert.rejects(reading, isFormat);
+    await assert.rejects(decoder.read(1_000_000, {}), isFormat);
+  }
+});

@@ -284,6 +284,8 @@ test('repair mends what verify finds, sign adds a key; every Nix reads what come
   const done = await json(...repair, '--from', basic.root);
   assert.equal((done['mended'] as unknown[]).length, done['problems']);
   await narrow(['cache', 'verify', broken, '--no-trust']);
+  for (const checking of [['verify'], ['repair', '--from', basic.root]])
+    assert.match(await fails(3, ['cache', ...checking, broken]), /hint: --trusted-public-key KEY .*--no-trust/);
   const { publicKey: other } = await json('key', 'generate', 'home-2', '--out', second);
   await narrow(['cache', 'sign', broken, '--key', keyFile, '--key', second]);
   for (const key of [publicKey, other as string])

@@ -14,7 +14,7 @@ import { repeat } from '../options.ts';
 import { count, formatBytes } from '../output/human.ts';
 import { startProgress } from '../output/progress.ts';
 import { withKeys } from '../secret-keys.ts';
-import { openAll, problemJson } from './cache-verify.ts';
+import { openAll, problemJson, signatureHint } from './cache-verify.ts';
 
 interface RepairOptions {
   readonly from?: readonly string[];
@@ -87,7 +87,8 @@ async function runRepair(url: string, options: RepairOptions, context: Context):
   if (options.json) return await context.out(JSON.stringify(repairJson(result, store.storeDir, dryRun)));
   for (const { problem, why } of result.unmended)
     await context.out(`${problem.file}: ${problem.message}; not mended: ${why}`);
-  for (const line of repairLines(result, dryRun)) context.say(line);
+  const hint = signatureHint(left.map(({ problem }) => problem));
+  for (const line of [...repairLines(result, dryRun), ...hint]) context.say(line);
 }
 
 function repairLines({ problems, mended, unmended, bytes, removed }: CacheRepaired, dryRun: boolean): string[] {

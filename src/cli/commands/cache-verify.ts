@@ -81,10 +81,15 @@ async function runVerify(url: string, options: VerifyOptions, context: Context):
   context.say(
     `checked ${count(paths, 'path')}, ${formatBytes(bytes)} read: ${count(problems.length, 'problem')}${left}`,
   );
-  if (problems.some(({ kind }) => kind === 'signatures'))
-    context.say(
-      '  hint: --trusted-public-key KEY trusts a key, --no-trust does not ask for signatures, narrow cache sign adds one',
-    );
+  for (const line of signatureHint(problems)) context.say(line);
+}
+
+/** What to do about signatures, where these problems are of them. */
+export function signatureHint(problems: readonly CacheProblem[]): string[] {
+  if (!problems.some(({ kind }) => kind === 'signatures')) return [];
+  return [
+    '  hint: --trusted-public-key KEY trusts a key, --no-trust does not ask for signatures, narrow cache sign adds one',
+  ];
 }
 
 /** Opened for as long as the stack stands. */

@@ -45,6 +45,7 @@ import { guessFrom } from './path-guess.ts';
 import { readSegments, saveSegment } from './path-segments.ts';
 import type { Segments } from './path-segments.ts';
 import { readRealisations, writeRealisations } from './realisations.ts';
+import { NarReplacer } from './replacing.ts';
 import { Slots, forEachAtOnce } from './slots.ts';
 import { SpooledTrees } from './spooled-trees.ts';
 
@@ -282,7 +283,8 @@ export class CacheStore implements WritableStore {
   }
 
   #steps(options: AddOptions & { readonly signal: AbortSignal }): AddSteps<WrittenPath> {
-    const { signal, onBytes, repair: replace } = options;
+    const { signal, onBytes, repair } = options;
+    const replacer = repair === true ? new NarReplacer(this.#files) : undefined;
     const cores = availableParallelism();
     const threads = this.#params.parallel ? cores : 1;
     // xz keeps a core and 94 MB for each stream; of zstd one more than cores hides the waiting, and yet more fight for cache
@@ -300,7 +302,7 @@ export class CacheStore implements WritableStore {
           encoders,
           signal,
           onBytes: report,
-          replace,
+          replacer,
         });
         await this.#writeListing(item, written, { signal });
         return { ...written, narinfo: this.#prepareNarinfo(newInfo(item, written), { signal }) };

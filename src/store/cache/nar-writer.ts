@@ -19,7 +19,7 @@ import type { CacheFiles, CommitOptions, FileOptions, StagedFile } from './files
 import { mediaTypes } from './files.ts';
 import type { CacheParams } from './params.ts';
 import { defaultCompression } from './params.ts';
-import { replaceNar } from './replacing.ts';
+import type { NarReplacer } from './replacing.ts';
 import type { Slots } from './slots.ts';
 
 export interface WriteNarOptions extends FileOptions {
@@ -29,8 +29,8 @@ export interface WriteNarOptions extends FileOptions {
   /** How many streams of this encoding are written at once. */
   readonly encoders: (encoding: string) => Slots;
   readonly onBytes?: ((bytes: number) => void) | undefined;
-  /** A file of that name and size may be damaged: it is written again. */
-  readonly replace?: boolean | undefined;
+  /** A file of that name and size may be damaged: it is written again, by this. */
+  readonly replacer?: NarReplacer | undefined;
 }
 
 export interface WrittenNar {
@@ -62,9 +62,8 @@ async function name(
   file: NarFile,
   options: WriteNarOptions,
 ): Promise<boolean> {
-  const { signal } = options;
-  if (options.replace === true)
-    return replaceNar(files, item, file.url, (how) => staged.commit(file.url, { ...how, signal }));
+  const { replacer, signal } = options;
+  if (replacer) return replacer.replace(item, file.url, (how) => staged.commit(file.url, { ...how, signal }));
   if (await isThere(files, file, options)) return false;
   await staged.commit(file.url, { signal });
   return true;

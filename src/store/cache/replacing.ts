@@ -7,26 +7,30 @@ import type { CacheFiles, CommitOptions } from './files.ts';
 import { mediaTypes } from './files.ts';
 import { narinfoName } from './narinfo-reader.ts';
 
-/** By place, the files that this process writes anew: paths with equal contents share one, and it is replaced once. */
-const renewed = new WeakMap<CacheFiles, Map<string, Promise<void>>>();
+/** The files that one repair writes anew: paths with equal contents share one, and it is replaced once. */
+export class NarReplacer {
+  readonly #files: CacheFiles;
+  readonly #begun = new Map<string, Promise<void>>();
 
-/** Runs `commit`, unless another path has that file written anew: then it is waited for, and the answer is false. */
-export async function replaceNar(
-  files: CacheFiles,
-  item: Item,
-  reference: string,
-  commit: (options: CommitOptions) => Promise<void>,
-): Promise<boolean> {
-  const known = renewed.get(files) ?? new Map<string, Promise<void>>();
-  renewed.set(files, known);
-  const begun = known.get(reference);
-  if (begun) await begun;
-  else {
-    const replacing = replace(files, item, reference, commit);
-    known.set(reference, replacing);
-    await replacing;
+  constructor(files: CacheFiles) {
+    this.#files = files;
   }
-  return begun === undefined;
+
+  /** Runs `commit`, unless another path has that file written anew: then it is waited for, and the answer is false. */
+  async replace(item: Item, reference: string, commit: (options: CommitOptions) => Promise<void>): Promise<boolean> {
+    const begun = this.#begun.get(reference);
+    if (begun) return begun.then(() => false);
+    const replacing = replace(this.#files, item, reference, commit);
+    this.#begun.set(reference, replacing);
+    try {
+      await replacing;
+    } catch (error) {
+      // the next path that shares it tries with what it has
+      this.#begun.delete(reference);
+      throw error;
+    }
+    return true;
+  }
 }
 
 async function replace(

@@ -86,6 +86,12 @@ test('why and sizes agree with nix-store -q --tree and nix path-info -S', async 
     if (i > 0) assert.ok((await nix('2.8').store(root, '-q', '--references', chain[i - 1]!)).includes(path));
   }
   assert.match(await fails(3, ['why', '--store', root, libc, top]), /does not need/);
+  const absent = `/nix/store/${'0'.repeat(32)}-absent`;
+  for (const [one, other] of [
+    [top, absent],
+    [absent, top],
+  ] as const)
+    assert.match(await fails(1, ['why', '--store', root, one, other]), /does not have \/nix\/store\/0{32}-absent/);
   const { narSize, paths: sizes } = await json<{
     narSize: number;
     paths: { path: string; own: number; closure: number; added: number }[];

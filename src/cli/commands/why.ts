@@ -3,9 +3,12 @@
 import type { Command } from 'commander';
 import { walkClosure } from '../../closure/walk.ts';
 import { whyDepends } from '../../closure/why.ts';
+import { NarrowError } from '../../errors.ts';
 import { printStorePath } from '../../model/store-path.ts';
+import type { StorePath } from '../../model/store-path.ts';
 import { closureQuery } from '../../store/closure-query.ts';
 import { openStore } from '../../store/open.ts';
+import type { Store } from '../../store/store.ts';
 import type { Context } from '../context.ts';
 import { openContext } from '../context.ts';
 import { resolvePaths, storeOption } from '../options.ts';
@@ -33,11 +36,22 @@ async function runWhy(path: string, needed: string, options: WhyOptions, context
   await using store = await openStore(options.store, openContext(context));
   const [from, to] = [(await resolvePaths(store, [path]))[0]!, (await resolvePaths(store, [needed]))[0]!];
   const { infos } = await walkClosure(closureQuery(store, { signal: context.signal }), [from]);
-  const chain = whyDepends(infos, from, to)?.map((one) => printStorePath(store.storeDir, one));
+  const found = whyDepends(infos, from, to);
+  if (!found) await expectThere(store, [from, to], context);
+  const chain = found?.map((one) => printStorePath(store.storeDir, one));
   if (options.json) await context.out(JSON.stringify(chain ?? null));
   else if (chain)
     for (const [depth, one] of chain.entries())
       await context.out(depth === 0 ? one : `${'  '.repeat(depth - 1)}└─ ${one}`);
   else context.say(`narrow: ${from} does not need ${to}`);
   if (!chain) context.status = 3;
+}
+
+/** What is not there is no answer to the question. Throws `missing`. */
+async function expectThere(store: Store, paths: readonly StorePath[], { signal }: Context): Promise<void> {
+  const known = await store.pathInfos(paths, { signal });
+  const absent = paths.find((path) => !known.has(path));
+  if (absent === undefined) return;
+  const path = printStorePath(store.storeDir, absent);
+  throw new NarrowError('missing', `${store.url} does not have ${path}`, { data: { path } });
 }

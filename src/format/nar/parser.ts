@@ -238,12 +238,15 @@ export class NarParser {
 
   #readKeyword(bytes: Buffer, at: number): number {
     const allowed = keywords[this.#state]!;
+    if (this.#state === MAGIC && bytes.length - at >= 8 && u64At(bytes, at) > tokens.KEYWORD_LIMIT)
+      throw this.#error('no NAR', this.#base + at, this.#expected(), quoteBytes(byteString(bytes, at, at + 8)));
     const length = this.#length(bytes, at, tokens.KEYWORD_LIMIT, 'keyword');
     const end = this.#stringEnd(bytes, at, length);
     if (end === MORE) return MORE;
     const word = byteString(bytes, at + 8, at + 8 + length);
     if (!Object.hasOwn(allowed, word)) {
-      throw this.#error('unexpected keyword in NAR', this.#base + at, this.#expected(), quoteBytes(word));
+      const what = this.#state === MAGIC ? 'no NAR' : 'unexpected keyword in NAR';
+      throw this.#error(what, this.#base + at, this.#expected(), quoteBytes(word));
     }
     this.#become(allowed[word]!, at);
     return end;

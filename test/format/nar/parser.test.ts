@@ -54,6 +54,15 @@ test('goldens: accepts and refuses as the current Nix', () => {
   }
 });
 
+test('what is no NAR is told by its first bytes', () => {
+  for (const size of [1, 5, 1 << 20]) {
+    const told = outcome(Buffer.from('root:x:0:0:root:/root:/bin/sh\n'), size);
+    assert.deepEqual(told, ['no NAR at offset 0: expected "nix-archive-1", got "root:x:0"']);
+    const other = Buffer.from('0d000000000000006e69782d617263686976652d32000000', 'hex');
+    assert.deepEqual(outcome(other, size), ['no NAR at offset 0: expected "nix-archive-1", got "nix-archive-2"']);
+  }
+});
+
 test('goldens: the same whatever the chunks are', () => {
   for (const { file } of expectations) {
     const bytes = golden(file);

@@ -5,8 +5,9 @@ import { before, test } from 'node:test';
 import { closure, copyOfStore } from '../lab/closures.ts';
 import type { Closure } from '../lab/closures.ts';
 import { nix } from '../lab/nix.ts';
+import { run } from '../lab/run.ts';
 import { tempDir } from '../lab/temp.ts';
-import { fails, narrow } from './narrow.ts';
+import { command, environment, fails, narrow } from './narrow.ts';
 
 let basic: Closure;
 
@@ -31,6 +32,16 @@ test('show prints what every Nix prints, one and all', async () => {
       json(await current.nix('derivation', 'show', '--store', basic.root, ...flags, basic.drv)),
     );
   }
+});
+
+test('on a terminal the JSON is indented', async () => {
+  const args = ['drv', 'show', '--store', basic.root, basic.drv];
+  const words = [command, ...args].join(' ');
+  const { stdout } = await run(['script', '-qec', words, '/dev/null'], { env: environment() });
+  assert.match(stdout, /^\{\r\n  "derivations": \{\r\n/);
+  const piped = (await narrow(args)).stdout;
+  assert.equal(piped.split('\n').length, 2);
+  assert.deepEqual(json(stdout), json(piped));
 });
 
 test('an output means its deriver, a file outside of stores needs none, and --aterm is the text', async () => {

@@ -90,7 +90,11 @@ async function print(
   options: ShowOptions,
   context: Context,
 ): Promise<void> {
-  if (!options.aterm) return context.out(formatDrvsJson(drvs, storeDir, shape));
+  if (!options.aterm) {
+    const json = formatDrvsJson(drvs, storeDir, shape);
+    // one long line is for programs
+    return context.out(process.stdout.isTTY ? JSON.stringify(JSON.parse(json), null, 2) : json);
+  }
   const [drv, another] = drvs.values();
   if (another) throw new NarrowError('usage', `--aterm prints one derivation, got ${drvs.size}`);
   await context.write(formatDrv(drv!, storeDir));

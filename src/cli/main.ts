@@ -57,8 +57,9 @@ export async function main(args: readonly string[]): Promise<void> {
   watchSignals(abort, context, quiet);
   let program: Command | undefined;
   try {
-    program = await programFor(args, context);
-    await program.parseAsync(isHelpOnNothing(args) ? args.slice(1) : args, { from: 'user' });
+    const words = withHelp(args);
+    program = await programFor(words, context);
+    await program.parseAsync(words, { from: 'user' });
     process.exitCode = context.status;
   } catch (error) {
     process.exitCode =
@@ -128,9 +129,15 @@ function called(program: Command | undefined, args: readonly string[]): string {
   return words.join(' ');
 }
 
-/** `narrow help coppy`, which would print the help that was not asked for. */
-function isHelpOnNothing([first, second]: readonly string[]): boolean {
-  return first === 'help' && second !== undefined && second !== 'help' && !Object.hasOwn(commands, second);
+/**
+ * `narrow help key generate` is `narrow key generate --help`, of which commander would look at one word only; `narrow help
+ * coppy` is `narrow coppy`, as it would print the help that was not asked for.
+ */
+function withHelp(args: readonly string[]): readonly string[] {
+  const [first, ...words] = args;
+  if (first !== 'help' || words[0] === undefined || words[0] === 'help') return args;
+  if (!Object.hasOwn(commands, words[0])) return words;
+  return words.length > 1 ? [...words, '--help'] : args;
 }
 
 /** The first signal asks to stop and clean up, which is said unless `quiet`; the second ends at once. */

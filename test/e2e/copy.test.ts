@@ -241,6 +241,8 @@ test('what is asked for and not there is told with status 1, wrong usage with 2'
   assert.match(await fails(2, ['copy', '--nonsense']), /unknown option/);
   assert.match(await fails(2, ['copy', '--to', 'me@pi', absent]), /hint: .* ssh:\/\/me@pi/);
   assert.match(await fails(2, ['nonsense']), /unknown command/);
+  const help = (...args: string[]): Promise<string> => narrow(args).then(({ stdout }) => stdout);
+  assert.equal(await help('help', 'key', 'generate'), await help('key', 'generate', '--help'));
   assert.match(await fails(2, ['help', 'coppy']), /^narrow: unknown command 'coppy'\n  hint: did you mean copy\?/);
   assert.equal(
     await fails(2, ['key', 'generate', 'a', 'b']),

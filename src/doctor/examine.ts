@@ -51,9 +51,15 @@ export async function examineStore(
     if (!(error instanceof NarrowError) || error.code === 'usage') throw error;
     // a place that narrow does not speak to yet may be well
     const level = error.data['unspoken'] === true ? 'untold' : 'error';
-    const findings = [{ level, subject: 'reach', what: error.message, hint: error.hint } as const];
+    const findings = [{ level, subject: 'reach', what: error.message, hint: hintOf(error) } as const];
     return { url, findings, advice: [] };
   }
+}
+
+/** An error of ssh tells who copies how to go on; nothing was begun here. */
+function hintOf({ code, hint, data }: NarrowError): string | undefined {
+  const { host, connection } = data;
+  return code === 'unavailable' && connection === true ? `try it by hand: ssh ${String(host)}` : hint;
 }
 
 /** The URL, read; one of a kind that narrow does not speak yet is marked as that. */

@@ -42,6 +42,9 @@ test('places that are not there are errors with what to do, not exceptions', asy
     const { findings, facts } = await examineStore(url, testContext({ 'download-attempts': '1' }), []);
     assert.deepEqual([findings[0]?.level, findings[0]?.subject, facts], ['error', 'reach', undefined], url);
   }
+  const [host] = (await examineStore('ssh://nobody@127.0.0.1:1', testContext(), [])).findings;
+  assert.match(host!.what, /Connection refused/);
+  assert.match(host!.hint!, /^try it by hand: ssh \S*127\.0\.0\.1$/);
   const [unspoken] = (await examineStore('dummy://', testContext(), [])).findings;
   assert.equal(unspoken?.level, 'untold');
   await assert.rejects(examineStore('nonsense', testContext(), []), { code: 'usage' });

@@ -104,8 +104,10 @@ function reading(far: Far): Members {
     open: async (info, how) => (await far.session?.receiver?.open(info)) ?? stock.open(info, how),
     async realisations(paths) {
       if (!far.session) return stock.realisations(paths);
-      const realised = paths.filter(({ ca }) => ca).map(({ path }) => path);
-      return realised.length === 0 ? [] : [...(await far.session.client.call(ops.realisations, { paths: realised }))];
+      const realised = new Set(paths.filter(({ ca }) => ca).map(({ path }) => path));
+      if (realised.size === 0) return [];
+      const told = await far.session.client.call(ops.realisations, { paths: [...realised] });
+      return told.filter(({ outPath }) => realised.has(outPath));
     },
   };
 }

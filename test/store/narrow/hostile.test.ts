@@ -5,8 +5,11 @@ import { NarrowError } from '../../../src/errors.ts';
 import { copyClosure } from '../../../src/transfer/copy.ts';
 import type { CopyResult } from '../../../src/transfer/copy.ts';
 import { fingerprint } from '../../../src/model/path-info.ts';
+import { hashBytes } from '../../../src/model/hash.ts';
 import { defaultStoreDir } from '../../../src/model/store-path.ts';
 import type { Store } from '../../../src/store/store.ts';
+import { forward } from '../../../src/store/wrap/forward.ts';
+import { file, sample, samplePath } from '../../contract/sample.ts';
 import type { Sample } from '../../contract/sample.ts';
 import { joined, storeOf, system } from './joined.ts';
 import type { Bend, Joined } from './joined.ts';
@@ -80,4 +83,24 @@ test('a signature that proves nothing costs one more try, where nobody asks for 
   await using there = line.there;
   await copyClosure({ source: has, destination: there, roots, checkSignatures: false });
   assert.equal(await expectSound(lacks, fresh), fresh.length);
+});
+
+test('what a far narrow says of the realisations of other paths than were asked for is passed over', async () => {
+  const output = await sample('output', file('x'), [], { ca: { method: 'nar', hash: hashBytes('x') } });
+  const id = `sha256:${'0'.repeat(64)}!out`;
+  const about = { kind: 'hashed', id, signatures: [], dependentRealisations: {} } as const;
+  const told = [{ ...about, outPath: samplePath('of-nobody') }];
+  const has = forward(await storeOf([output]), { realisations: () => Promise.resolve(told) });
+  const lacks = await storeOf([]);
+  await using there = joined(has).there;
+  const { outcomes } = await copyClosure({
+    source: there,
+    destination: lacks,
+    roots: [output.info.path],
+    checkSignatures: false,
+  });
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    ['added'],
+  );
 });

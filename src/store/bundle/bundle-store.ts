@@ -136,9 +136,9 @@ export class BundleStore implements ListedStore {
       const { decoded } = await reading;
       yield* decoded.take(number);
     } finally {
-      await this.#leave(reading);
+      // also where leaving fails: another would wait for ever
+      await this.#leave(reading).finally(resolve);
       this.#taking.delete(promise);
-      resolve();
     }
   }
 

@@ -1,6 +1,7 @@
 // Connections to Unix sockets.
 
 import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { NarrowError } from '../errors.ts';
 import type { Duplex } from '../protocol/duplex.ts';
 import { streamDuplex } from './stream-duplex.ts';
@@ -27,10 +28,11 @@ export async function connectUnix(path: string, name: string, signal?: AbortSign
     const why = reasons[errno] ?? (cause as Error).message;
     throw new NarrowError('unavailable', `cannot connect to ${name}: ${why}`, { cause, hint, data: { path, errno } });
   }
+  const refusal = outliveWrites(socket);
   const destroy = (): void => void socket.destroy();
   signal?.addEventListener('abort', destroy, { once: true });
   socket.once('close', () => signal?.removeEventListener('abort', destroy));
-  return streamDuplex({
+  const duplex = streamDuplex({
     name,
     readable: socket,
     writable: socket,
@@ -47,6 +49,32 @@ export async function connectUnix(path: string, name: string, signal?: AbortSign
         setImmediate(destroy);
       }),
   });
+  return {
+    ...duplex,
+    async write(chunk) {
+      await duplex.write(chunk);
+      const error = refusal();
+      if (error) throw error;
+    },
+  };
+}
+
+/**
+ * Returns what writing failed with, so far. Node destroys a socket that cannot be written, and what the other side said before it
+ * went away is lost with it: a daemon that refuses a path says why, and reads no more.
+ */
+function outliveWrites(socket: Socket): () => Error | undefined {
+  let refusal: Error | undefined;
+  const { _write: write, _writev: writev } = socket;
+  const told =
+    (done: (error?: Error | null) => void) =>
+    (error?: Error | null): void => {
+      refusal ??= error ?? undefined;
+      done();
+    };
+  socket._write = (chunk, encoding, done) => (refusal ? done() : write.call(socket, chunk, encoding, told(done)));
+  socket._writev = (chunks, done) => (refusal ? done() : writev!.call(socket, chunks, told(done)));
+  return () => refusal;
 }
 
 function abortError(signal: AbortSignal): Error {

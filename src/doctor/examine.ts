@@ -25,6 +25,13 @@ export interface Diagnosis {
   readonly answered?: number | undefined;
 }
 
+const noNix: Finding = {
+  level: 'warning',
+  subject: 'reach',
+  what: 'there is no store on this machine yet: no Nix has been used here',
+  hint: 'install Nix, or name a store: narrow doctor ssh://HOST',
+};
+
 /** True when something should be changed or cannot work. */
 export function isWrong(findings: readonly Finding[]): boolean {
   return findings.some(({ level }) => level === 'warning' || level === 'error');
@@ -38,14 +45,17 @@ export async function examineStore(
 ): Promise<Diagnosis> {
   const begun = performance.now();
   try {
-    const { scheme } = spoken(url);
+    const { scheme, params } = spoken(url);
     // a cache that is not there is a mistake in its address; the others are looked at as destinations
     const mode = ['file', 'http', 'https', 's3', 'sftp'].includes(scheme) ? 'read' : 'write';
     await using store = await openStore(url, context, mode);
     const facts: StoreFacts = isInspectable(store) ? await store.inspect(context) : { kind: 'store' };
     const answered = Math.round(performance.now() - begun);
     const advice = adviceFor(store.url, facts, signingKeys);
-    return { url: store.url, storeDir: store.storeDir, facts, findings: findingsOn(facts), advice, answered };
+    const [reach, ...rest] = findingsOn(facts);
+    // a store that is named may well be made by the first copy; that of the machine is its Nix's
+    const findings = facts.absent && params.size === 0 ? [noNix, ...rest] : [reach!, ...rest];
+    return { url: store.url, storeDir: store.storeDir, facts, findings, advice, answered };
   } catch (error) {
     context.signal?.throwIfAborted();
     if (!(error instanceof NarrowError) || error.code === 'usage') throw error;

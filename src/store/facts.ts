@@ -9,6 +9,8 @@ export interface StoreFacts {
   readonly kind: string;
   /** Software and protocol as far as they are told: `Nix 2.34.8, protocol 1.38`. */
   readonly version?: string | undefined;
+  /** Nothing is there yet: the first copy would make it. */
+  readonly absent?: boolean | undefined;
   /** Whether the other side takes this user's word for paths without signatures. */
   readonly trust?: 'trusted' | 'untrusted' | 'unknown' | undefined;
   /** Whether this user may add paths. */

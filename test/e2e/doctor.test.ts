@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { closure, keyPair } from '../lab/closures.ts';
+import { closure, copyOfStore, keyPair } from '../lab/closures.ts';
 import { startHosts } from '../lab/hosts.ts';
 import { startNginx } from '../lab/nginx.ts';
 import { nix } from '../lab/nix.ts';
@@ -26,6 +26,9 @@ interface Told {
   }[];
   readonly substituters: readonly { readonly url: string; readonly reachable: boolean }[];
 }
+
+/** The state of a Nix that was used, without paths that matter. */
+const usedState = async (): Promise<string> => join(await copyOfStore((await closure('basic')).root), 'nix/var/nix');
 
 const parse = ({ stdout }: { stdout: string }): Told => JSON.parse(stdout) as Told;
 
@@ -58,7 +61,7 @@ test('a cache that is gone, and a substituter that does not answer, are told wit
   const root = tempDir('own');
   const env = {
     NIX_STORE_DIR: join(root, 'store'),
-    NIX_STATE_DIR: join(root, 'var'),
+    NIX_STATE_DIR: await usedState(),
     NIX_CONFIG: 'substitute = true\nsubstituters = http://127.0.0.1:1',
   };
   const told = parse(await narrow(['doctor', '--json'], { mayFail: true, env }));
@@ -69,9 +72,18 @@ test('a cache that is gone, and a substituter that does not answer, are told wit
   assert.equal((await narrow(['doctor', '--no-substituters'], { env })).status, 0);
 });
 
+test('a machine without Nix is not well, though a store could be made there', async () => {
+  const root = tempDir('bare');
+  const env = { NIX_STORE_DIR: join(root, 'store'), NIX_STATE_DIR: join(root, 'var') };
+  const { stdout, status } = await narrow(['doctor', '--no-substituters'], { mayFail: true, env });
+  assert.equal(status, 3);
+  assert.match(stdout, /^  warning  there is no store on this machine yet: .*\n +hint: install Nix/m);
+  assert.equal((await narrow(['doctor', `local?root=${root}/new`])).status, 0);
+});
+
 test('paths that Nix still takes for missing, though the substituter has them by now', async () => {
   const { root, named } = await closure('basic');
-  const dir = tempDir('late');
+  const [dir, state] = [tempDir('late'), await usedState()];
   await using web = await startNginx(dir);
   const [first, second] = [named['hello']!, named['libc']!];
   const copy = ['copy', '--from', `local?root=${root}`, '--to', `file://${dir}?compression=none`];
@@ -84,7 +96,7 @@ test('paths that Nix still takes for missing, though the substituter has them by
     const doctor = (): Promise<RunResult> =>
       narrow(['doctor'], {
         mayFail: true,
-        env: { ...env, NIX_STATE_DIR: tempDir('state'), NIX_CONFIG: `substitute = true\nsubstituters = ${web.url}/` },
+        env: { ...env, NIX_STATE_DIR: state, NIX_CONFIG: `substitute = true\nsubstituters = ${web.url}/` },
       });
     const right = await doctor();
     assert.equal(right.status, 0, right.stdout);
@@ -101,7 +113,7 @@ test('paths that Nix still takes for missing, though the substituter has them by
 
 test('paths that Nix still takes for there, though they were collected', async () => {
   const { root, named } = await closure('basic');
-  const dir = join(tempDir('collected'), 'cache');
+  const [dir, state] = [join(tempDir('collected'), 'cache'), await usedState()];
   const [gone, kept] = [named['hello']!, named['libc']!];
   await narrow(['push', `${dir}?compression=none`, '--from', root, gone]);
   await narrow(['cache', 'pin', dir, kept]);
@@ -116,7 +128,7 @@ test('paths that Nix still takes for there, though they were collected', async (
   const gc = await narrow(['cache', 'gc', dir, '--keep-generations', '1', '--grace', '0s']);
   assert.match(gc.stdout, /clients whose Nix knows a path that is gone ask for it for up to 30 days/);
   for (const label of clients) {
-    const env = { ...memories.get(label)!, NIX_STATE_DIR: tempDir('state') };
+    const env = { ...memories.get(label)!, NIX_STATE_DIR: state };
     const told = await narrow(['doctor'], { mayFail: true, env: { ...env, NIX_CONFIG: conf } });
     assert.equal(told.status, 3, told.stdout);
     assert.match(

@@ -15,9 +15,11 @@ export interface LocalRules {
 /** Looks at permissions and free space. Throws `io`. */
 export function localFacts(directories: LocalDirectories, rules: LocalRules): StoreFacts {
   const obstacle = obstacleOf(directories, rules);
+  const schema = schemaOf(directories.stateDir);
   return {
     kind: 'local store',
-    version: schemaOf(directories.stateDir),
+    version: schema === undefined ? 'not made yet' : `schema ${schema}`,
+    absent: schema === undefined,
     writable: obstacle === undefined,
     obstacle,
     space: { where: directories.realDir, ...freeSpace(directories.realDir) },
@@ -26,11 +28,11 @@ export function localFacts(directories: LocalDirectories, rules: LocalRules): St
   };
 }
 
-function schemaOf(stateDir: string): string {
+function schemaOf(stateDir: string): string | undefined {
   try {
-    return `schema ${readFileSync(join(stateDir, 'db/schema'), 'utf8').trim()}`;
-  } catch {
-    return 'not made yet';
+    return readFileSync(join(stateDir, 'db/schema'), 'utf8').trim();
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : 'unknown';
   }
 }
 

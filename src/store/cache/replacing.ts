@@ -1,7 +1,9 @@
 // Writing a NAR anew, since the file of its name may be damaged. Most places replace a file at once. Where one has to go before the
 // other gets its name, the narinfos that name it are away meanwhile: they go first, and come back last.
 
+import { isNarrowError } from '../../errors.ts';
 import { maxNarinfoSize } from '../../format/narinfo.ts';
+import type { StorePath } from '../../model/store-path.ts';
 import type { Item } from '../store.ts';
 import type { CacheFiles, CommitOptions } from './files.ts';
 import { mediaTypes } from './files.ts';
@@ -39,17 +41,39 @@ async function replace(
   reference: string,
   commit: (options: CommitOptions) => Promise<void>,
 ): Promise<void> {
-  const away = new Map<string, Buffer>();
+  const away = new Map<StorePath, Buffer>();
+  let removed = false;
   const makeWay = async (): Promise<void> => {
-    for (const path of sharers) {
-      const narinfo = narinfoName(path);
-      const bytes = await files.read(narinfo, maxNarinfoSize);
-      if (bytes) away.set(narinfo, bytes);
-      await files.remove(narinfo);
+    for (const path of [...sharers, info.path]) {
+      const bytes = await readable(files, path);
+      if (bytes) away.set(path, bytes);
+      await files.remove(narinfoName(path));
     }
-    await files.remove(narinfoName(info.path));
     await files.remove(reference);
+    removed = true;
   };
-  await commit({ makeWay });
-  for (const [narinfo, bytes] of away) await files.write(narinfo, bytes, mediaTypes.narinfo);
+  try {
+    await commit({ makeWay });
+  } catch (error) {
+    // without the file they stay away: no narinfo is there without its NAR
+    if (!removed) await putBack(files, away).catch(() => {});
+    throw error;
+  }
+  // its own is written anew with what is stored now
+  away.delete(info.path);
+  await putBack(files, away);
+}
+
+/** Undefined also for one that is too large: it is damaged, and not put back. */
+async function readable(files: CacheFiles, path: StorePath): Promise<Buffer | undefined> {
+  try {
+    return await files.read(narinfoName(path), maxNarinfoSize);
+  } catch (error) {
+    if (isNarrowError(error, 'format')) return undefined;
+    throw error;
+  }
+}
+
+async function putBack(files: CacheFiles, narinfos: ReadonlyMap<StorePath, Buffer>): Promise<void> {
+  for (const [path, bytes] of narinfos) await files.write(narinfoName(path), bytes, mediaTypes.narinfo);
 }

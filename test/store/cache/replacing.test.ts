@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { DirectoryFiles } from '../../../src/store/cache/directory-files.ts';
+import { narinfoName } from '../../../src/store/cache/narinfo-reader.ts';
 import { NarReplacer } from '../../../src/store/cache/replacing.ts';
 import { file, itemOf, sample } from '../../contract/sample.ts';
 import { tempDir } from '../../lab/temp.ts';
@@ -45,4 +46,17 @@ test('where one path could not write it, the next that shares it does', async ()
   await assert.rejects(waiting, /the line/);
   assert.equal(await replacer.replace(other, reference, written.commit), true);
   assert.equal(written.times, 1);
+});
+
+test('a file that cannot be made way for is left with all narinfos that name it', async () => {
+  const dir = tempDir('cache');
+  const files = new DirectoryFiles(dir);
+  const narinfos = [one, other].map(({ info }) => narinfoName(info.path));
+  for (const name of narinfos) await files.write(name, Buffer.from(`narinfo ${name}`));
+  // nothing that a file's removal removes
+  mkdirSync(join(dir, reference), { recursive: true });
+  const item = { ...one, sharers: [other.info.path] };
+  const failing = new NarReplacer(files).replace(item, reference, async ({ makeWay }) => makeWay?.());
+  await assert.rejects(failing, { code: 'io' });
+  for (const name of narinfos) assert.equal(String(await files.read(name, 1000)), `narinfo ${name}`);
 });

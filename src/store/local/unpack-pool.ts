@@ -1,6 +1,7 @@
 // Threads that unpack beside this one. What is small stays here: a thread takes 40 ms and 20 MB to start. Files of this machine
 // a thread reads itself; of other sources this one reads and hands the (still encoded) bytes over in shared memory. It unpacks
-// too while the others have enough to do, unless it also makes the NARs. A thread inherits the mount namespace of the one that starts it, so a remounted store stays writable.
+// too while the others have enough to do, unless it also makes the NARs. A thread inherits the mount namespace of the one that starts
+// it, so a remounted store stays writable.
 
 import { getCompileCacheDir } from 'node:module';
 import { availableParallelism } from 'node:os';

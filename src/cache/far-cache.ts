@@ -25,15 +25,15 @@ const keys = ['secret-key', 'secret-keys'];
 export function farCache(url: string): FarCache | undefined {
   if (!/^ssh(-ng)?:\/\//.test(url)) return undefined;
   const { place, params } = parseStoreUrl(url);
-  const [directory = '', search] = (params.get('remote-store') ?? '').split(/\?(.*)/s);
-  if (!/^file:\/\/\/./.test(directory)) throw noCache(place, directory);
-  const files = new URLSearchParams(search);
+  const remote = params.get('remote-store') ?? '';
+  if (!/^file:\/\/\/[^?]/.test(remote)) throw noCache(place, remote.replace(/\?.*/s, ''));
+  const { place: directory, params: files } = parseStoreUrl(remote);
   for (const name of keys) files.delete(name);
   for (const name of login) if (params.has(name)) files.set(name, params.get(name)!);
   const ending = files.size === 0 ? '' : `?${files.toString()}`;
   return {
     ssh: `ssh://${place}?${params.toString()}`,
-    sftp: `sftp://${place}${directory.slice('file://'.length)}${ending}`,
+    sftp: `sftp://${place}${directory.split('/').map(encodeURIComponent).join('/')}${ending}`,
   };
 }
 

@@ -77,14 +77,23 @@ function filePlace(base: string): string {
   const path = base.slice('file://'.length);
   if (path === '')
     throw new NarrowError('usage', `'${base}' names no directory`, { hint: 'for example: file:///srv/cache' });
-  return path.startsWith('/') ? fileURLToPath(new URL(base)) : resolve(decodeURIComponent(path));
+  return decoded(base, () => (path.startsWith('/') ? fileURLToPath(new URL(base)) : resolve(decodeURIComponent(path))));
 }
 
 /** `bundle:FILE`, where FILE may be relative; `bundle:///FILE` is understood, too. */
 function bundlePlace(base: string): string {
   const path = base.slice('bundle:'.length).replace(/^\/\/(?=\/)/, '');
-  if (path !== '') return resolve(decodeURIComponent(path));
+  if (path !== '') return decoded(base, () => resolve(decodeURIComponent(path)));
   throw new NarrowError('usage', `'${base}' names no file`, { hint: 'for example: bundle:next.bundle' });
+}
+
+function decoded(base: string, decode: () => string): string {
+  try {
+    return decode();
+  } catch (cause) {
+    const hint = 'a percent sign that is meant is written %25, and a slash in a name there cannot be';
+    throw new NarrowError('usage', `'${base}' has an escape that stands for nothing`, { cause, hint });
+  }
 }
 
 function httpPlace(base: string): string {

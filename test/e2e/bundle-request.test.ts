@@ -6,6 +6,7 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  mkdirSync,
   readFileSync,
   readdirSync,
   rmSync,
@@ -95,6 +96,7 @@ test('by ship and by mail: a first bundle in volumes, an update, the next', asyn
 test('volumes that did not arrive, or only a part of them', async () => {
   const [basic, island, dir] = [await closure('basic'), await freshStore(), tempDir('lost')];
   const [home, away] = [join(dir, 'home'), join(dir, 'away')];
+  for (const place of [home, away]) mkdirSync(place);
   await create(basic.root, '-o', join(home, 'a'), '--volume-size', '300k', basic.top);
   await create(basic.root, '-o', join(away, 'a'), '--volume-size', '300k', basic.top);
   const names = readdirSync(home).sort();

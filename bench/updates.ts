@@ -18,7 +18,7 @@ interface Pair {
   readonly fresh: string;
 }
 
-const list = JSON.parse(readFileSync(new URL('updates.json', import.meta.url), 'utf8')) as string[];
+const list = process.env['PACKAGES']?.split(' ') ?? readList();
 const level = process.env['LEVEL'] === 'fast' ? 'fast' : 'best';
 
 export async function run(): Promise<void> {
@@ -49,6 +49,10 @@ export async function run(): Promise<void> {
     `  sum: nar.xz ${sums.xz}, bsdiff ${sums.bsdiff}, narrow ${sums.delta}: ${(sums.xz / sums.delta).toFixed(1)}×; ` +
       `without postgresql and openjdk ${(sums.fewXz / sums.fewDelta).toFixed(1)}×`,
   );
+}
+
+function readList(): string[] {
+  return JSON.parse(readFileSync(new URL('updates.json', import.meta.url), 'utf8')) as string[];
 }
 
 async function measure({ name, old, fresh }: Pair): Promise<{ bytes: number; seconds: number; report: PathReport }> {

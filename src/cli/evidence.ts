@@ -1,13 +1,12 @@
 // What an import may take over besides its stream: a file of path infos, and a store that is asked for signatures.
 
-import { readFile } from 'node:fs/promises';
-import { ioError } from '../errors.ts';
 import { parsePathInfos } from '../format/path-info-json.ts';
 import { openStore } from '../store/open.ts';
 import type { OpenContext } from '../store/open-context.ts';
 import type { WritableStore } from '../store/store.ts';
 import type { Evidence } from '../transfer/import.ts';
 import type { Context } from './context.ts';
+import { readText } from './text-file.ts';
 
 export interface EvidenceOptions {
   readonly pathInfo?: string;
@@ -24,7 +23,9 @@ export async function evidenceFor(
 ): Promise<Evidence[]> {
   const evidence: Evidence[] = [];
   if (pathInfo !== undefined) {
-    const infos = parsePathInfos(await readText(pathInfo), destination.storeDir, { source: pathInfo });
+    const infos = parsePathInfos(await readText(pathInfo, 'read path infos from'), destination.storeDir, {
+      source: pathInfo,
+    });
     evidence.push(async () => infos);
   }
   if (sigsFrom !== undefined) {
@@ -32,12 +33,4 @@ export async function evidenceFor(
     evidence.push((paths) => store.pathInfos(paths, { signal }));
   }
   return evidence;
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw ioError('read path infos from', file, error);
-  }
 }

@@ -1,20 +1,14 @@
 // Secret keys from files, as --key names them.
 
-import { readFile } from 'node:fs/promises';
-import { NarrowError, ioError } from '../errors.ts';
+import { NarrowError } from '../errors.ts';
 import { parseSecretKey } from '../model/signature.ts';
 import type { SecretKey } from '../model/signature.ts';
 import { cacheUrl } from '../store/open-cache.ts';
+import { readText } from './text-file.ts';
 
 /** Throws `io`, and `format` for what is no key. */
 export async function readSecretKey(file: string): Promise<SecretKey> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw ioError('read the secret key', file, error);
-  }
-  return parseSecretKey(text, file);
+  return parseSecretKey(await readText(file, 'read the secret key'), file);
 }
 
 /** The URL of a cache that signs with these keys, beside those that it names itself. */

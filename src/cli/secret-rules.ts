@@ -4,11 +4,11 @@
 import { readFile } from 'node:fs/promises';
 import type { SecretRules } from '../cache/push.ts';
 import { knownSecrets, parsePatterns } from '../cache/secrets/patterns.ts';
-import { ioError } from '../errors.ts';
 import { parseSecretKey } from '../model/signature.ts';
 import type { SecretKey } from '../model/signature.ts';
 import type { StoreDir } from '../model/store-path.ts';
 import { resolveInStore } from './installable.ts';
+import { readText } from './text-file.ts';
 
 export interface SecretOptions {
   /** Paths, or files in them. */
@@ -29,7 +29,9 @@ export async function secretRules(
   { allowSecret = [], secretPatterns = [] }: SecretOptions,
   { keys, files }: OwnKeys,
 ): Promise<SecretRules> {
-  const more = await Promise.all(secretPatterns.map(async (file) => parsePatterns(await readText(file), file)));
+  const more = await Promise.all(
+    secretPatterns.map(async (file) => parsePatterns(await readText(file, 'read the patterns'), file)),
+  );
   const allowed = allowSecret.map((text) => {
     const { path, inner } = resolveInStore(storeDir, text);
     return inner === '' ? path : `${path}/${inner}`;
@@ -45,13 +47,5 @@ async function keyName(file: string): Promise<string | undefined> {
     return parseSecretKey(await readFile(file, 'utf8')).name;
   } catch {
     return undefined;
-  }
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw ioError('read the patterns', file, error);
   }
 }

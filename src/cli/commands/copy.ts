@@ -27,7 +27,7 @@ import { count, formatBytes } from '../output/human.ts';
 import { deltaJson, deltaLines } from '../output/deltas.ts';
 import { resolveNames } from '../name-roots.ts';
 import { switchText, systemProfile } from './bundle-links.ts';
-import { planLines, preflightLines } from '../output/plan.ts';
+import { planJson, planLines, preflightLines } from '../output/plan.ts';
 import { startProgress } from '../output/progress.ts';
 
 interface CopyOptions extends TrustOptions {
@@ -252,20 +252,13 @@ function resultJson(
   return {
     dryRun,
     plan: {
-      total: plan.total,
-      valid: plan.valid,
-      missing: plan.missing.map((i) => ({ path: full(i.path), narSize: i.narSize, fileSize: i.file?.size })),
-      signaturesToAdd: plan.toSign.map((s) => ({ path: full(s.info.path), signatures: s.signatures })),
-      differs: plan.differs.map((r) => ({ ...r, path: full(r.path) })),
+      ...planJson(plan, full),
       refused: plan.refused.map((r) => ({ ...r, path: full(r.path) })),
       unsigned: plan.unsigned,
-      narSize: plan.narSize,
       fileSize: plan.fileSize,
       substituted: plan.substituted.map(full),
       substitutable: dryRun && substituteOnDestination ? plan.substitutable?.map(full) : undefined,
       route: plan.route,
-      met: plan.met,
-      deltaSize: plan.deltaSize,
     },
     preflight: findings,
     copied: outcomes.filter((o) => o.status === 'added').map((o) => ({ path: full(o.path), bytes: o.bytes })),

@@ -1,11 +1,12 @@
 // narrow key: signing keys, and the lines that make Nix trust them.
 
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { NarrowError, ioError } from '../../errors.ts';
 import { formatPublicKey, formatSecretKey, generateKey, parseSecretKey } from '../../model/signature.ts';
 import type { Context } from '../context.ts';
+import { readText } from '../text-file.ts';
 
 interface GenerateOptions {
   readonly out?: string;
@@ -73,10 +74,5 @@ async function printPublic(file: string | undefined, options: { json?: boolean }
 }
 
 async function readSecret(file: string | undefined): Promise<string> {
-  if (file === undefined || file === '-') return text(process.stdin);
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw ioError('read the secret key', file, error);
-  }
+  return file === undefined || file === '-' ? text(process.stdin) : readText(file, 'read the secret key');
 }

@@ -1,5 +1,6 @@
 // The plan of a copy as people read it.
 
+import type { StorePath } from '../../model/store-path.ts';
 import type { Store } from '../../store/store.ts';
 import { groupedByReason } from '../../transfer/plan.ts';
 import type { Plan, Refusal } from '../../transfer/plan.ts';
@@ -73,4 +74,18 @@ function numbers({ total, valid, missing, differs, refused, narSize, fileSize, s
 /** What to do about refusals, each thing once. */
 function hints(refused: readonly Refusal[]): string[] {
   return [...new Set(refused.flatMap(({ hint }) => hint ?? []))].map((hint) => `  hint: ${hint}`);
+}
+
+/** What the plans of copies and pushes have in common, for programs: docs/json.md. `full` prints a path. */
+export function planJson(plan: Plan, full: (path: StorePath) => string): Record<string, unknown> {
+  return {
+    total: plan.total,
+    valid: plan.valid,
+    missing: plan.missing.map((i) => ({ path: full(i.path), narSize: i.narSize, fileSize: i.file?.size })),
+    signaturesToAdd: plan.toSign.map((s) => ({ path: full(s.info.path), signatures: s.signatures })),
+    differs: plan.differs.map((r) => ({ ...r, path: full(r.path) })),
+    narSize: plan.narSize,
+    met: plan.met,
+    deltaSize: plan.deltaSize,
+  };
 }

@@ -10,7 +10,7 @@ import type { Plan } from '../../transfer/plan.ts';
 import type { PushPlaces } from '../push-places.ts';
 import { deltaLines } from './deltas.ts';
 import { count, formatBytes } from './human.ts';
-import { planLines } from './plan.ts';
+import { planJson, planLines } from './plan.ts';
 
 export interface PushRun {
   readonly dryRun: boolean;
@@ -80,17 +80,7 @@ export function pushJson(
   const { plan, findings, outcomes, bytes, generation, secrets } = result;
   return {
     dryRun,
-    plan: {
-      total: plan.total,
-      valid: plan.valid,
-      missing: plan.missing.map((i) => ({ path: full(i.path), narSize: i.narSize, fileSize: i.file?.size })),
-      upstream: plan.elsewhere.map(full),
-      signaturesToAdd: plan.toSign.map((s) => ({ path: full(s.info.path), signatures: s.signatures })),
-      differs: plan.differs.map((r) => ({ ...r, path: full(r.path) })),
-      narSize: plan.narSize,
-      met: plan.met,
-      deltaSize: plan.deltaSize,
-    },
+    plan: { ...planJson(plan, full), upstream: plan.elsewhere.map(full) },
     preflight: findings,
     secrets: secrets.map((secret) => ({ ...secret, path: full(secret.path) })),
     pushed: outcomes.filter((o) => o.status === 'added').map((o) => ({ path: full(o.path), bytes: o.bytes })),
